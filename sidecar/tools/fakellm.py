@@ -19,6 +19,7 @@ import argparse
 import asyncio
 import random
 import time
+from collections import defaultdict
 from collections.abc import Callable
 
 import msgspec
@@ -65,7 +66,7 @@ class FakeLLM:
         self.records: list[Record] = []
         self._say = say
         self._open: set[Connection] = set()
-        self._ends: dict[int, asyncio.Event] = {}
+        self._moments: defaultdict[tuple[str, int], asyncio.Event] = defaultdict(asyncio.Event)
 
     @property
     def url(self) -> str:
@@ -83,9 +84,14 @@ class FakeLLM:
         await asyncio.gather(*[connection.abort() for connection in self._open], return_exceptions=True)
         await self._server.wait_closed()
 
+    async def begun(self, id: int) -> Record:
+        """The record of request `id`, counted from 1, once that has come in."""
+        await self._moments["begun", id].wait()
+        return self.records[id - 1]
+
     async def ended(self, id: int) -> Record:
-        """The record of request `id`, counted from 1, once that is over."""
-        await self._end_of(id).wait()
+        """The same once it is over."""
+        await self._moments["ended", id].wait()
         return self.records[id - 1]
 
     async def _answer(self, request: Request, connection: Connection) -> None:
@@ -101,6 +107,7 @@ class FakeLLM:
         switches = switches_of(words) | switches_of(request.headers.get("x-fake", ""))
         record = Record(len(self.records) + 1, path, name, time.monotonic())
         self.records.append(record)
+        self._moments["begun", record.id].set()
         ask = Ask(record.id, path, query, name, body, switches, max(1, len(request.body) // 4))
         await self._witnessed(Answer(ask, speaker, connection, record, self._gaps(ask)), record)
 
@@ -112,7 +119,7 @@ class FakeLLM:
             raise
         finally:
             record.ended_at = record.cancelled_at or time.monotonic()
-            self._end_of(record.id).set()
+            self._moments["ended", record.id].set()
             self._tell(record)
 
     def _tell(self, record: Record) -> None:
@@ -135,9 +142,6 @@ class FakeLLM:
         pace = ask.switch("pace")
         mean = self.pace if pace is None else pace
         return lambda: mean * (0.5 + chance.random())
-
-    def _end_of(self, id: int) -> asyncio.Event:
-        return self._ends.setdefault(id, asyncio.Event())
 
 
 class Answer:

@@ -57,7 +57,8 @@ class ToolCallDelta(Event, tag="tool_call_delta", frozen=True, gc=False):
 
 
 class ToolCallEnd(Event, tag="tool_call", frozen=True, gc=False):
-    """A call is complete. A dialect sends `index` alone; the parser adds the arguments, parsed exactly once.
+    """A call is complete. A dialect sends `index` alone, or with `arguments_text` where it says the whole at the end
+    (used if no fragment came before); the parser adds the arguments, parsed exactly once.
 
     `arguments` is None with `invalid` where the text does not parse or was cut. `fragments` counts the deltas
     that carried arguments, `bytes` their UTF-8 length, `parses` how often they were parsed (0 or 1).

@@ -1,0 +1,72 @@
+"""Dialects: what one family of backends means by its frames. One module each, one folder of fixtures each.
+
+To add one, say `foo-chat`:
+
+1. Record it: `curl -N ... > tests/fixtures/foo-chat/basic.sse` (or `.ndjson`, `.json`), the bytes untouched.
+2. Write `foo_chat.py` here; the module's name is the dialect's name in the configuration. It has
+
+       def matches(frame, said): ...   # whether this first frame, decoded to `said` (None: not JSON), is ours
+       def decoder(): ...              # -> decode(frame) for one stream: its events, or None for "not mine"
+
+   and where a client may speak it too (so that a passed-through stream can be pinged and can end in an error):
+   `PATHS` (endings of request paths), `PING` (bytes) and `error_frame(error)` (bytes). What a dialect does not
+   say, it leaves out; `FRAMING = Text` is for bodies without frames. Add the name to `ORDER` below.
+3. `sidecar decode --dialect foo-chat --json tests/fixtures/foo-chat/basic.sse > .../basic.events.jsonl`, and read it.
+4. `make test`. Every fixture is run whole, byte by byte, cut in two everywhere, truncated and mutated.
+
+A decoder may send tool calls in any shape that `events.ToolCallDelta` allows, repeat `Start`, and never needs to
+judge whether the stream is whole: the parser does.
+"""
+
+from collections.abc import Callable, Iterable
+from functools import cache
+from importlib import import_module
+from typing import Any, Protocol
+
+from sidecar.stream.events import Error, Event
+from sidecar.stream.framing import Frame
+
+Decode = Callable[[Frame], Iterable[Event] | None]
+
+ORDER = ("openai-chat", "anthropic", "ollama", "homemade", "text")
+"""The order in which a first frame is offered: the more particular shape before the more general one."""
+
+
+class Dialect(Protocol):
+    """What a dialect's module has; the last three are optional."""
+
+    def matches(self, frame: Frame, said: Any) -> bool: ...
+
+    def decoder(self) -> Decode: ...
+
+
+def names() -> tuple[str, ...]:
+    """The names that `dialect:` takes."""
+    return ("auto", *ORDER)
+
+
+@cache
+def load(name: str) -> Any:
+    """The module of a dialect (typed Any: its optional parts are asked for by `getattr`)."""
+    return import_module(f"{__name__}.{name.replace('-', '_')}")
+
+
+def recognise(frame: Frame, said: Any) -> str:
+    """The name of the dialect whose frame this is; empty where none knows it."""
+    return next((name for name in ORDER if load(name).matches(frame, said)), "")
+
+
+def of_path(path: str) -> str:
+    """The dialect that a client speaks who asks for this path; empty where the path does not tell."""
+    return next((name for name in ORDER if path.endswith(getattr(load(name), "PATHS", ()))), "")
+
+
+def ping(name: str) -> bytes:
+    """A frame that a client of this dialect reads and ignores; empty where there is none."""
+    return bytes(getattr(load(name), "PING", b"")) if name in ORDER else b""
+
+
+def error_frame(name: str, error: Error) -> bytes:
+    """The dialect's own way to say that the stream failed; empty where it has none."""
+    make = getattr(load(name), "error_frame", None) if name in ORDER else None
+    return make(error) if make else b""

@@ -1,0 +1,189 @@
+"""Anthropic Messages: `event: X` + `data: {"type":"X"}`, blocks by index, `message_stop` is the end.
+
+Relays may drop the `event:` lines and add `[DONE]`. Wire: docs.anthropic.com/en/docs/build-with-claude/streaming
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from sidecar.stream import failure
+from sidecar.stream.dialects import Decode
+from sidecar.stream.events import (
+    End,
+    Error,
+    Event,
+    Extension,
+    Finish,
+    ReasoningDelta,
+    Start,
+    Status,
+    TextDelta,
+    ToolCallDelta,
+    ToolCallEnd,
+    Usage,
+)
+from sidecar.stream.framing import Frame
+from sidecar.stream.reasons import canonical
+
+PATHS = ("/v1/messages",)
+PING = b'event: ping\ndata: {"type": "ping"}\n\n'
+
+
+class _Block(msgspec.Struct, gc=False):
+    type: str = ""
+    id: str = ""
+    name: str = ""
+    text: str | None = None
+    thinking: str | None = None
+    input: msgspec.Raw = msgspec.Raw(b"")
+
+
+class _Delta(msgspec.Struct, gc=False):
+    type: str = ""
+    text: str | None = None
+    thinking: str | None = None
+    partial_json: str | None = None
+    stop_reason: str | None = None
+
+
+class _Message(msgspec.Struct, gc=False):
+    id: str | None = None
+    model: str | None = None
+    usage: dict[str, Any] | None = None
+
+
+class _Said(msgspec.Struct, gc=False):
+    type: str = ""
+    index: int = 0
+    delta: _Delta | None = None
+    content_block: _Block | None = None
+    message: _Message | str | None = None
+    usage: dict[str, Any] | None = None
+    error: Any = None
+    id: str | None = None
+    model: str | None = None
+    content: list[_Block] | None = None
+    stop_reason: str | None = None
+
+
+_decode = msgspec.json.Decoder(_Said).decode
+
+_TYPES = frozenset(
+    "message message_start content_block_start content_block_delta content_block_stop message_delta message_stop ping"
+    " error".split()
+)
+
+
+def matches(frame: Frame, said: Any) -> bool:
+    if not isinstance(said, dict) or said.get("type") not in _TYPES:
+        return frame.name == "error" and isinstance(said, dict) and "message" in said
+    return "data" not in said and (said["type"] != "error" or "error" in said)
+
+
+def decoder() -> Decode:
+    return _Decoder().decode
+
+
+class _Decoder:
+    def __init__(self) -> None:
+        self._kinds: dict[int, str] = {}  # block index -> block type
+
+    def decode(self, frame: Frame) -> Iterable[Event] | None:
+        data = frame.data or b""
+        if data.strip() in (b"", b"[DONE]"):
+            return []
+        said = _decode(data)
+        if said.type == "content_block_delta" and said.delta:
+            return self._delta(said.index, said.delta, data)
+        if frame.name == "error" and said.type != "error":
+            # llama.cpp puts code, message and type at the top
+            return [failure.read(msgspec.json.decode(data))]
+        handle = getattr(self, f"_{said.type}", None) if said.type in _TYPES else None
+        if handle:
+            return handle(said)  # type: ignore[no-any-return]
+        return [Extension(said.type, msgspec.json.decode(data))] if said.type else None
+
+    def _delta(self, index: int, delta: _Delta, data: bytes) -> Iterable[Event]:
+        match delta.type:
+            case "text_delta":
+                return [TextDelta(delta.text)] if delta.text else []
+            case "thinking_delta":
+                return [ReasoningDelta(delta.thinking)] if delta.thinking else []
+            case "input_json_delta":
+                client_side = self._kinds.get(index, "tool_use") == "tool_use"
+                return [ToolCallDelta(index, arguments=delta.partial_json or "")] if client_side else []
+            case "signature_delta":
+                return []
+        return [Extension(delta.type, msgspec.json.decode(data).get("delta"))]
+
+    def _ping(self, said: _Said) -> Iterable[Event]:
+        return []
+
+    def _message_start(self, said: _Said) -> Iterable[Event]:
+        message = said.message if isinstance(said.message, _Message) else _Message()
+        return [Start(message.model or "", message.id or ""), *_usage(message.usage)]
+
+    def _content_block_start(self, said: _Said) -> Iterable[Event]:
+        block = said.content_block or _Block()
+        self._kinds[said.index] = block.type
+        return self._block(said.index, block)
+
+    def _content_block_stop(self, said: _Said) -> Iterable[Event]:
+        return [ToolCallEnd(said.index)] if self._kinds.pop(said.index, "") == "tool_use" else []
+
+    def _message_delta(self, said: _Said) -> Iterable[Event]:
+        events: list[Event] = list(_usage(said.usage))
+        if said.delta and said.delta.stop_reason:
+            events.append(Finish(canonical(said.delta.stop_reason), said.delta.stop_reason))
+        return events
+
+    def _message_stop(self, said: _Said) -> Iterable[Event]:
+        return [End()]
+
+    def _error(self, said: _Said) -> Iterable[Event]:
+        return [failure.read(said.error if said.error is not None else said.message)]
+
+    def _message(self, said: _Said) -> Iterable[Event]:
+        """A non-streamed answer: all blocks at once."""
+        events: list[Event] = [Start(said.model or "", said.id or "")]
+        for index, block in enumerate(said.content or ()):
+            events += self._block(index, block)
+            if block.type == "tool_use":
+                events.append(ToolCallEnd(index))
+        if said.stop_reason:
+            events.append(Finish(canonical(said.stop_reason), said.stop_reason))
+        return [*events, *_usage(said.usage), End()]
+
+    def _block(self, index: int, block: _Block) -> list[Event]:
+        match block.type:
+            case "text":
+                return [TextDelta(block.text)] if block.text else []
+            case "thinking":
+                return [ReasoningDelta(block.thinking)] if block.thinking else []
+            case "redacted_thinking":
+                return []
+            case "tool_use":
+                given = bytes(block.input).decode("utf-8", "replace")
+                # an empty `input` announces fragments; a filled one is the whole of the arguments
+                whole = "" if given.replace(" ", "") in ("", "{}", "null") else given
+                return [ToolCallDelta(index, block.id, block.name, whole)]
+        if block.type.endswith(("_tool_use", "_tool_result")):
+            return [Status("server_tool", {"id": block.id, "name": block.name or block.type})]
+        return [Extension(block.type)] if block.type else []
+
+
+def _usage(said: dict[str, Any] | None) -> list[Event]:
+    if not said:
+        return []
+    counts = [said.get(key) for key in ("input_tokens", "output_tokens", "cache_read_input_tokens")]
+    given, made, cached = (n if isinstance(n, int) and not isinstance(n, bool) and n >= 0 else None for n in counts)
+    return [Usage(given, made, None, cached)]
+
+
+def error_frame(error: Error) -> bytes:
+    kind = {"rate_limited": "rate_limit_error", "rejected": "invalid_request_error"}.get(error.outcome, "api_error")
+    body = {"type": "error", "error": {"type": "overloaded_error" if error.code == "OVERLOADED" else kind}}
+    body["error"]["message"] = error.message  # type: ignore[index]
+    return b"event: error\ndata: " + msgspec.json.encode(body) + b"\n\n"

@@ -1,0 +1,158 @@
+"""The formats that teams write themselves, recognised frame by frame, so they may alternate within one stream.
+
+`{"chunk": T, "type": K}`, `{"content": T}`, `{"done": true}`, `{"error": M}`, the standard envelope itself
+(`{"type": ..., "data": {...}}`), and `[DONE]`. Plain text between them is the parser's to take.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from sidecar.stream import failure
+from sidecar.stream.dialects import Decode
+from sidecar.stream.events import (
+    End,
+    Error,
+    Event,
+    Extension,
+    Finish,
+    ReasoningDelta,
+    Status,
+    TextDelta,
+    ToolCallDelta,
+    ToolCallEnd,
+    Usage,
+)
+from sidecar.stream.framing import Frame
+from sidecar.stream.reasons import canonical
+
+PING = b": ping\n\n"
+
+_STATUS = ("status", "progress", "info")
+_COUNTS = ("input_tokens", "output_tokens", "total_tokens", "cached_input_tokens", "reasoning_tokens")
+_END = ("complete", "done", "end")
+
+
+def matches(frame: Frame, said: Any) -> bool:
+    if (frame.data or b"").strip() == b"[DONE]":
+        return True
+    if not isinstance(said, dict):
+        return False
+    return (
+        isinstance(said.get("chunk"), str)
+        or isinstance(said.get("content"), str)
+        or said.get("done") is True
+        or bool(said.get("error"))
+        or (said.get("type") in _ENVELOPE and isinstance(said.get("data"), dict))
+    )
+
+
+def decoder() -> Decode:
+    return _decode
+
+
+def _decode(frame: Frame) -> Iterable[Event] | None:
+    data = (frame.data or b"").strip()
+    if data == b"[DONE]":
+        return [End()]
+    if data[:1] != b"{":
+        return None
+    said = msgspec.json.decode(data)
+    if not matches(frame, said):
+        return None
+    if isinstance(said.get("data"), dict) and said.get("type") in _ENVELOPE:
+        return _ENVELOPE[said["type"]](said["data"])
+    return list(_plain(said))
+
+
+def _plain(said: dict[str, Any]) -> Iterable[Event]:
+    kind = said.get("type")
+    words = said.get("chunk") if isinstance(said.get("chunk"), str) else said.get("content")
+    words = words if isinstance(words, str) else ""
+    if kind == "error" or said.get("error"):
+        yield failure.read(said["error"] if said.get("error") else words)
+    elif kind in _STATUS:
+        yield Status(words, _progress(said))
+    elif kind in _END:
+        # the whole answer again, or a farewell: not text, and not lost
+        yield from [Extension("final", words)] if words else ()
+        yield End()
+    else:
+        yield from [TextDelta(words)] if words else ()
+        yield from [End()] if said.get("done") is True else ()
+
+
+def _progress(said: dict[str, Any]) -> dict[str, Any]:
+    value = said.get("progress")
+    return {"progress": value} if isinstance(value, int | float) and 0 <= value <= 1 else {}
+
+
+def _chunk(data: dict[str, Any]) -> Iterable[Event]:
+    words = data.get("content")
+    return [TextDelta(words, _choice(data), bool(data.get("refusal")))] if isinstance(words, str) and words else []
+
+
+def _reasoning(data: dict[str, Any]) -> Iterable[Event]:
+    words = data.get("content")
+    return [ReasoningDelta(words, _choice(data))] if isinstance(words, str) and words else []
+
+
+def _status(data: dict[str, Any]) -> Iterable[Event]:
+    message = data.get("message")
+    if message == "reasoning" and "content" in data:
+        return _reasoning(data)
+    if message == "tool_call" and isinstance(data.get("tool_call"), dict):
+        return _tool_call({**data["tool_call"], "done": True})
+    return [Status(str(message or ""), {key: value for key, value in data.items() if key != "message"})]
+
+
+def _tool_call(data: dict[str, Any]) -> Iterable[Event]:
+    fragment = data.get("arguments_delta")
+    call_id, name = str(data.get("id") or ""), str(data.get("name") or "")
+    if not data.get("done"):
+        return [ToolCallDelta(None, call_id, name, fragment if isinstance(fragment, str) else "", _choice(data))]
+    given = data.get("arguments_text") if data.get("invalid") else data.get("arguments")
+    text = given if isinstance(given, str) else msgspec.json.encode(given).decode() if given else ""
+    choice = _choice(data)
+    return [
+        ToolCallDelta(None, call_id, name, choice=choice),
+        ToolCallEnd(None, call_id, name, arguments_text=text, choice=choice),
+    ]
+
+
+def _error(data: dict[str, Any]) -> Iterable[Event]:
+    error = failure.read(data)
+    return [msgspec.structs.replace(error, recoverable=data["recoverable"])] if "recoverable" in data else [error]
+
+
+def _complete(data: dict[str, Any]) -> Iterable[Event]:
+    events: list[Event] = []
+    said = data.get("usage")
+    if isinstance(said, dict):
+        counts: dict[str, Any] = {
+            key: value for key, value in said.items() if key in _COUNTS and isinstance(value, int)
+        }
+        events.append(Usage(**counts))
+    if reason := data.get("finish_reason"):
+        events.append(Finish(canonical(reason), str(reason)))
+    return [*events, End()]
+
+
+def _choice(data: dict[str, Any]) -> int:
+    choice = data.get("choice")
+    return choice if isinstance(choice, int) and choice > 0 else 0
+
+
+_ENVELOPE = {
+    "chunk": _chunk,
+    "status": _status,
+    "reasoning": _reasoning,
+    "tool_call": _tool_call,
+    "error": _error,
+    "complete": _complete,
+}
+
+
+def error_frame(error: Error) -> bytes:
+    return b"data: " + msgspec.json.encode({"error": error.message}) + b"\n\n"

@@ -1,0 +1,76 @@
+"""What went wrong, out of the shapes in which backends say it: an object, an object in an object, or a string."""
+
+import re
+from typing import Any
+
+from sidecar.stream.events import Error
+
+_KINDS = (
+    # outcome, code, HTTP statuses, words of `type`, `code` and `message` that show it; the first row that fits
+    ("content_filtered", "", (), r"content_?filter|content_?policy|content_management|guardrail|safety"),
+    ("rejected", "TOKEN_LIMIT", (413,), r"context.?(length|size|window)|exceed_context|prompt is too long"),
+    ("rate_limited", "", (429,), r"rate.?limit|too.?many.?requests|resource.?exhausted|throttl|quota"),
+    ("upstream_error", "OVERLOADED", (503, 529), r"overloaded|unavailable|no capacity"),
+    ("rejected", "AUTH", (401, 403), r"authenticat|unauthori[sz]ed|permission|forbidden|\bapi.?key\b"),
+    ("upstream_error", "", tuple(range(500, 600)), r"server.?error|internal|timeout"),
+    ("rejected", "", tuple(range(400, 500)), r"invalid|bad.?request|not.?found|unsupported|validation|too.?large"),
+)
+_STATUSES = {"RESOURCE_EXHAUSTED": 429, "UNAVAILABLE": 503, "INTERNAL": 500, "INVALID_ARGUMENT": 400, "NOT_FOUND": 404}
+
+
+def read(said: Any, http_status: int = 0) -> Error:
+    """The `Error` that a decoded error body or frame says; any shape is read, the unknown as `upstream_error`."""
+    inner = _inner(said)
+    if not isinstance(inner, dict):
+        return _classify(str(inner) if inner else "the backend reported an error without a message", "", http_status)
+    message = _text(inner, "message", "msg", "detail", "errorText", "error_message", "reason")
+    kind = _text(inner, "type", "error_type", "code", "status", "__type")
+    words = " ".join(_text(inner, key) for key in ("type", "code", "status", "error_type"))
+    status = http_status or _status(inner)
+    error = _classify(message or kind or "the backend reported an error", f"{words} {message}", status)
+    retry_after = inner.get("retry_after")
+    return Error(
+        error.outcome,
+        error.message,
+        error.code,
+        kind,
+        status,
+        float(retry_after) if isinstance(retry_after, int | float) and retry_after >= 0 else None,
+    )
+
+
+def _inner(said: Any) -> Any:
+    for _ in range(3):
+        if isinstance(said, list) and said:
+            said = said[0]
+        elif isinstance(said, dict) and isinstance(said.get("error"), dict | str) and said["error"]:
+            said = said["error"]
+        else:
+            break
+    return said
+
+
+def _text(said: dict[str, Any], *keys: str) -> str:
+    for key in keys:
+        value = said.get(key)
+        if isinstance(value, str | int) and value != "" and not isinstance(value, bool):
+            return str(value)
+    return ""
+
+
+def _status(said: dict[str, Any]) -> int:
+    for key in ("code", "status", "status_code", "http_status"):
+        value = said.get(key)
+        if isinstance(value, str):
+            value = _STATUSES.get(value, int(value) if re.fullmatch(r"[45]\d\d", value) else 0)
+        if isinstance(value, int) and 400 <= value < 600:
+            return value
+    return 0
+
+
+def _classify(message: str, words: str, status: int) -> Error:
+    words = words or message
+    for outcome, code, statuses, pattern in _KINDS:
+        if status in statuses or (status < 500 and re.search(pattern, words, re.IGNORECASE)):
+            return Error(outcome, message, code, status=status)
+    return Error("upstream_error", message, status=status)

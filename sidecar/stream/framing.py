@@ -1,0 +1,267 @@
+"""Bytes in, frames out: where one message ends and the next begins. Nothing here knows what a message means.
+
+Every framing keeps all bytes: the `raw` of its frames, joined, is the input. No framing decodes text, so a
+frame's meaning cannot depend on how the network cut it. Every buffer is bounded by `MAX_FRAME`; a frame beyond
+it is handed on undecoded, with its `fault` said.
+"""
+
+import re
+from typing import Protocol
+
+import msgspec
+
+MAX_FRAME = 16 << 20
+"""Bytes of one frame that are kept to be decoded. Images arrive as one `data:` line of several megabytes."""
+
+TAIL_BYTES = 64 << 10
+"""An unfinished frame is handed on in pieces beyond this, so that passing bytes through never waits for its end."""
+
+BOM = b"\xef\xbb\xbf"
+
+
+class Frame(msgspec.Struct, gc=False):
+    """One message of any framing.
+
+    `data` is the payload (None: nothing to decode, only bytes to pass on), `name` the event name if the framing
+    has one, `raw` the exact bytes not handed out before, comments and blank lines before the frame included.
+    `whole` is False for a piece of an unfinished frame; `partial` marks the unterminated rest at the end.
+    """
+
+    data: bytes | None
+    raw: bytes
+    name: str = ""
+    id: str = ""
+    whole: bool = True
+    partial: bool = False
+    fault: str = ""
+
+
+class Framing(Protocol):
+    """What a framing can do. Neither method raises: a fault is a frame's."""
+
+    def feed(self, chunk: bytes) -> list[Frame]: ...
+
+    def eof(self) -> list[Frame]: ...
+
+
+class Delimited:
+    """Frames that end at a delimiter: the buffer, its bound, and the pieces of an unfinished frame."""
+
+    _overlap = 0  # how far a delimiter may reach back over a cut
+
+    def __init__(self) -> None:
+        self._tail = bytearray()
+        self._handed = 0  # bytes of the tail that went out as pieces
+        self._scanned = 0  # no delimiter ends in the tail before here
+        self._lost = 0  # bytes of the unfinished frame that are no longer kept
+
+    def feed(self, chunk: bytes) -> list[Frame]:
+        if self._tail or self._lost:
+            self._tail += chunk
+            end = self._end(self._tail, self._scanned)
+            if end < 0:
+                return self._wait()
+            chunk = bytes(self._tail)
+            self._tail.clear()
+        else:
+            end = self._end(chunk, 0)
+        frames = []
+        start = 0
+        while end >= 0:
+            frames.append(self._cut(chunk[start:end] if start or end < len(chunk) else chunk))
+            start = end
+            end = self._end(chunk, start) if start < len(chunk) else -1
+        if start < len(chunk):
+            self._tail += chunk[start:]
+            frames += self._wait()
+        return frames
+
+    def eof(self) -> list[Frame]:
+        if not self._tail and not self._lost:
+            return []
+        frame = self._cut(bytes(self._tail))
+        frame.partial = True
+        self._tail.clear()
+        return [frame]
+
+    def _cut(self, block: bytes) -> Frame:
+        handed, lost = self._handed, self._lost
+        self._handed = self._scanned = self._lost = 0
+        if lost or len(block) > MAX_FRAME:
+            return Frame(None, block[handed:], fault=f"a frame of {lost + len(block)} bytes, more than {MAX_FRAME}")
+        frame = self._frame(block)
+        if handed:
+            frame.raw = block[handed:]
+        return frame
+
+    def _wait(self) -> list[Frame]:
+        size = len(self._tail)
+        self._scanned = max(0, size - self._overlap)
+        if size - self._handed <= TAIL_BYTES and not self._handed:
+            return []
+        piece = Frame(None, bytes(self._tail[self._handed :]), whole=False)
+        self._handed = size
+        if size > MAX_FRAME:
+            keep = self._tail[-self._overlap :] if self._overlap else b""
+            self._lost += size - len(keep)
+            self._tail[:] = keep
+            self._handed = len(keep)
+            self._scanned = 0
+        return [piece]
+
+    def _end(self, buffer: bytes | bytearray, start: int) -> int:
+        raise NotImplementedError
+
+    def _frame(self, block: bytes) -> Frame:
+        raise NotImplementedError
+
+
+class SSE(Delimited):
+    """Server-sent events by the rules of the WHATWG HTML standard, section 9.2.6.
+
+    A block ends at a blank line; LF, CRLF and CR end a line. `last_event_id` and `retry_ms` are the stream's
+    state as that standard keeps it. A block without `data` is a frame with `data` None.
+    """
+
+    _overlap = 2
+    _BLANK_LINE = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
+    _LINE_END = re.compile(rb"\r\n|\n|\r")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last_event_id = ""
+        self.retry_ms: int | None = None
+        self._first = True
+
+    def _end(self, buffer: bytes | bytearray, start: int) -> int:
+        if buffer.find(b"\r", start) < 0:
+            end = buffer.find(b"\n\n", start)
+            return end + 2 if end >= 0 else -1
+        found = self._BLANK_LINE.search(buffer, start)
+        return found.end() if found else -1
+
+    def _frame(self, block: bytes) -> Frame:
+        # Nearly every frame of the common backends is this one line: 0.4 us against 1.6 us for the loop below.
+        if block.startswith(b"data: ") and block.find(b"\n") == len(block) - 2 and b"\r" not in block:
+            self._first = False
+            return Frame(block[6:-2], block, "", self.last_event_id)
+        return self._fields(block)
+
+    def _fields(self, block: bytes) -> Frame:
+        text = block.removeprefix(BOM) if self._first else block
+        self._first = False
+        name, data = "", None
+        for line in self._LINE_END.split(text) if b"\r" in text else text.split(b"\n"):
+            field, _, value = line.partition(b":")
+            value = value[1:] if value[:1] == b" " else value
+            if field == b"data":
+                data = value if data is None else data + b"\n" + value
+            elif field == b"event":
+                name = value.decode("utf-8", "replace")
+            elif field == b"id" and b"\0" not in value:
+                self.last_event_id = value.decode("utf-8", "replace")
+            elif field == b"retry" and value.isdigit():  # bytes.isdigit is ASCII only, as the standard asks
+                self.retry_ms = int(value[:18])
+        return Frame(data, block, name, self.last_event_id)
+
+
+class NDJSON(Delimited):
+    """One JSON value a line. A body whose first line is not JSON by itself is one document over many lines."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._document: bool | None = None
+
+    def _end(self, buffer: bytes | bytearray, start: int) -> int:
+        while not self._document:
+            end = buffer.find(b"\n", start) + 1
+            if not end:
+                return -1
+            if self._document is None and (line := bytes(buffer[:end]).removeprefix(BOM).strip()):
+                self._document = not _is_json(line)
+                continue
+            return end
+        return -1
+
+    def _frame(self, block: bytes) -> Frame:
+        return Frame(block.removeprefix(BOM).strip() or None, block)
+
+
+class Text:
+    """No framing at all: every piece of bytes is a frame, cut where UTF-8 allows."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, chunk: bytes) -> list[Frame]:
+        block = self._rest + chunk
+        cut = len(block) - _unfinished_utf8(block)
+        self._rest = block[cut:]
+        return [Frame(block[:cut], block[:cut])] if cut else []
+
+    def eof(self) -> list[Frame]:
+        rest, self._rest = self._rest, b""
+        return [Frame(rest, rest)] if rest else []
+
+
+class Sniff:
+    """The framing that the first bytes show, whatever the headers said. Waits for as few bytes as decide it."""
+
+    _FIELDS = (b"data", b"event", b"id", b"retry", b"error")
+
+    def __init__(self, event_stream: bool = False) -> None:
+        self._event_stream = event_stream
+        self._head = b""
+        self.chosen: Framing | None = None
+
+    def feed(self, chunk: bytes) -> list[Frame]:
+        if self.chosen:
+            return self.chosen.feed(chunk)
+        self._head += chunk
+        self.chosen = self._choose(self._head)
+        if not self.chosen:
+            return []
+        head, self._head = self._head, b""
+        return self.chosen.feed(head)
+
+    def eof(self) -> list[Frame]:
+        frames: list[Frame] = []
+        if not self.chosen:
+            self.chosen = SSE() if self._event_stream or not self._head.strip() else Text()
+            frames = self.chosen.feed(self._head)
+        return frames + self.chosen.eof()
+
+    def _choose(self, head: bytes) -> Framing | None:
+        body = head.removeprefix(BOM).lstrip()
+        if not body or BOM.startswith(head):
+            return Text() if len(head) > TAIL_BYTES else None
+        if body[:1] == b"{":
+            return NDJSON()
+        if body[:1] == b":":
+            return SSE()
+        field = re.split(rb"[:\r\n]", body, maxsplit=1)[0]
+        ended = len(field) < len(body)
+        if ended and (field in self._FIELDS or self._event_stream and re.fullmatch(rb"[A-Za-z_-]+", field)):
+            return SSE()
+        waiting = not ended and (
+            any(name.startswith(field) for name in self._FIELDS) or self._event_stream and len(field) < 64
+        )
+        return None if waiting else Text()
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        msgspec.json.decode(line, type=msgspec.Raw)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _unfinished_utf8(block: bytes) -> int:
+    """How many bytes at the end begin a character that is not there yet (0 to 3)."""
+    for back in range(1, min(4, len(block)) + 1):
+        byte = block[-back]
+        if byte & 0xC0 != 0x80:
+            need = 2 if byte >> 5 == 0b110 else 3 if byte >> 4 == 0b1110 else 4 if byte >> 3 == 0b11110 else 1
+            return back if back < need else 0
+    return 0

@@ -1,0 +1,248 @@
+"""The state machine over a dialect: bytes in, events and frames out.
+
+Promises: one `Start`, first; one last word, `End` or `Error`; nothing after it. Silence is never an end. The
+answer does not depend on how the bytes were cut. Unknown frames become `Extension`; no input raises.
+"""
+
+import json
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+
+from sidecar.stream import dialects
+from sidecar.stream.dialects import Decode
+from sidecar.stream.events import (
+    End,
+    Error,
+    Event,
+    Extension,
+    Finish,
+    ReasoningDelta,
+    Start,
+    TextDelta,
+    TextSnapshot,
+    ToolCallDelta,
+    ToolCallEnd,
+    Usage,
+)
+from sidecar.stream.framing import Frame, Framing, Sniff, Text
+from sidecar.stream.toolcalls import MAX_ARGUMENTS, Parse, ToolCalls
+
+Parsed = tuple[list[Event], list[Frame]]
+
+
+class StreamParser:
+    """One answer. `dialect` is a name or `auto`; `event_stream` what the content type says, a hint only.
+
+    `dialect` becomes the recognised name; `done` is True after the last word; `finished` when every choice said
+    why it finished, so that nothing but bookkeeping is missing.
+    """
+
+    def __init__(self, dialect: str = "auto", event_stream: bool = False, parse: Parse = msgspec.json.decode) -> None:
+        self.dialect = dialect
+        self.done = False
+        self.unknown_frames = 0
+        self._auto = dialect == "auto"
+        self._parse = parse
+        self._framing: Framing = Text() if dialect == "text" else Sniff(event_stream)
+        self._decode: Decode = _nothing if self._auto else dialects.load(dialect).decoder()
+        self._started = False
+        self._plain = False  # the last frame was plain text
+        self._finished: dict[int, bool] = {}  # choice -> it said why it finished
+        self._tool_calls: dict[int, ToolCalls] = {}
+        self._snapshots: dict[int, str] = {}
+        self._usage = Usage()
+        self._event_id = False  # an `id:` field was seen
+
+    @property
+    def finished(self) -> bool:
+        return bool(self._finished) and all(self._finished.values())
+
+    @property
+    def has_ids(self) -> bool:
+        """Whether frames carried an SSE `id:`, after which some clients take an empty block for an event."""
+        return self._event_id
+
+    def feed(self, chunk: bytes) -> Parsed:
+        """The events and frames that this chunk completes."""
+        frames = self._framing.feed(chunk)
+        events: list[Event] = []
+        for frame in frames:
+            if frame.data is not None or frame.fault:
+                self._frame(frame, events)
+        return events, frames
+
+    def eof(self, clean: bool = True) -> Parsed:
+        """The body is over; `clean` is False when the connection broke before the body's own end."""
+        events: list[Event] = []
+        frames = self._framing.eof()
+        for frame in frames:
+            if (frame.data is not None and (not frame.partial or _complete(frame.data))) or frame.fault:
+                self._frame(frame, events)
+        if not self.done:
+            self._close(clean, events)
+        return events, frames
+
+    def _close(self, clean: bool, events: list[Event]) -> None:
+        if self.finished or (clean and self._plain):
+            self._emit(End(), events)
+        elif self._started or not clean:
+            self._emit(Error("truncated", "the backend's answer broke off before its end"), events)
+        else:
+            self._emit(Error("truncated", "the backend's answer was empty"), events)
+
+    def _frame(self, frame: Frame, events: list[Event]) -> None:
+        if self.done:
+            return
+        if frame.fault:
+            self._emit(Error("malformed", f"the backend sent {frame.fault}"), events)
+            return
+        self._event_id = self._event_id or bool(frame.id)
+        try:
+            said = self._decode(frame)
+        except (ValueError, RecursionError):
+            said = self._mended(frame)
+        if said is None:
+            said = self._recognise(frame)
+        else:
+            self._plain = self.dialect == "text"
+        for event in said:
+            if type(event) is TextDelta and self._started:
+                self._finished.setdefault(event.choice, False)
+                events.append(event)
+            elif not self.done:
+                self._emit(event, events)
+
+    def _mended(self, frame: Frame) -> Iterable[Event] | None:
+        """The frame with what JSON does not allow in text (bad UTF-8, half a surrogate pair, control characters)
+        replaced; None if that was not its fault."""
+        text = (frame.data or b"").decode("utf-8", "replace")
+        try:
+            lenient = json.dumps(json.loads(text, strict=False), ensure_ascii=False)
+            frame.data = lenient.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
+            return self._decode(frame)
+        except (ValueError, RecursionError):
+            return None
+
+    def _recognise(self, frame: Frame) -> Iterable[Event]:
+        """The frame is not the current dialect's: it may be another's, where that was left open."""
+        self._plain = False
+        data = frame.data or b""
+        try:
+            said = msgspec.json.decode(data)
+        except (ValueError, RecursionError):
+            said = None
+        if self._auto:
+            plain = isinstance(self._framing, Sniff) and isinstance(self._framing.chosen, Text)
+            name = "text" if plain else dialects.recognise(frame, said)
+            if name:
+                decode = dialects.load(name).decoder()
+                events: Iterable[Event] | None = decode(frame)
+                if events is not None:
+                    # one plain line between JSON frames does not make the rest plain
+                    self._plain = name == "text"
+                    if not self._plain or plain:
+                        self._decode = decode
+                    self.dialect = name if self.dialect in ("auto", "text") or name != "text" else self.dialect
+                    return events
+        if not data.strip() or data == b"{}":
+            return ()
+        self.unknown_frames += 1
+        value = data[:65536].decode("utf-8", "replace") if said is None else said
+        return (Extension(frame.name or ("malformed" if said is None else "unknown"), value),)
+
+    def _emit(self, event: Event, events: list[Event]) -> None:
+        if type(event) is Start:
+            if self._started:
+                return
+        elif not self._started:
+            events.append(Start())
+        self._started = True
+        handle = _HANDLERS.get(type(event))
+        if handle:
+            handle(self, event, events)
+        else:
+            events.append(event)
+
+    def _text(self, event: TextDelta | ReasoningDelta, events: list[Event]) -> None:
+        self._finished.setdefault(event.choice, False)
+        events.append(event)
+
+    def _snapshot(self, event: TextSnapshot, events: list[Event]) -> None:
+        before = self._snapshots.get(event.choice, "")
+        self._snapshots[event.choice] = event.text
+        fresh = event.text[len(before) :] if event.text.startswith(before) else event.text
+        if fresh:
+            self._text(TextDelta(fresh, event.choice), events)
+
+    def _calls(self, choice: int) -> ToolCalls:
+        return self._tool_calls.setdefault(choice, ToolCalls(choice, self._parse))
+
+    def _tool_delta(self, event: ToolCallDelta, events: list[Event]) -> None:
+        self._finished.setdefault(event.choice, False)
+        events.append(self._calls(event.choice).delta(event))
+        if sum(calls.bytes for calls in self._tool_calls.values()) > MAX_ARGUMENTS:
+            self._error(Error("malformed", f"tool arguments of more than {MAX_ARGUMENTS} bytes"), events)
+
+    def _tool_end(self, event: ToolCallEnd, events: list[Event]) -> None:
+        events += self._calls(event.choice).end(event)
+
+    def _use(self, event: Usage, events: list[Event]) -> None:
+        known = {key: value for key, value in msgspec.structs.asdict(event).items() if value is not None}
+        self._usage = msgspec.structs.replace(self._usage, **known)
+        events.append(self._usage)
+
+    def _finish(self, event: Finish, events: list[Event]) -> None:
+        if self._finished.get(event.choice):
+            return
+        if event.reason == "error":
+            self._error(Error("upstream_error", "the backend finished with an error", type=event.raw), events)
+            return
+        self._finished[event.choice] = True
+        events += self._calls(event.choice).end_all(cut=False)
+        if event.reason == "stop" and self._calls(event.choice):
+            # Gemini, Ollama and others say `stop` also when a tool was called
+            event = Finish("tool_calls", event.raw, event.choice)
+        events.append(event)
+
+    def _error(self, event: Error, events: list[Event]) -> None:
+        for calls in self._tool_calls.values():
+            events += calls.end_all(cut=True)
+        events.append(event)
+        self.done = True
+
+    def _end(self, event: End, events: list[Event]) -> None:
+        for choice in [choice for choice, finished in (self._finished or {0: False}).items() if not finished]:
+            # the dialect has no finish reason, or this backend never sends one
+            self._finish(Finish("stop", "", choice), events)
+        events.append(event)
+        self.done = True
+
+
+_HANDLERS: dict[type[Event], Callable[[StreamParser, Any, list[Event]], None]] = {
+    TextDelta: StreamParser._text,
+    ReasoningDelta: StreamParser._text,
+    TextSnapshot: StreamParser._snapshot,
+    ToolCallDelta: StreamParser._tool_delta,
+    ToolCallEnd: StreamParser._tool_end,
+    Usage: StreamParser._use,
+    Finish: StreamParser._finish,
+    Error: StreamParser._error,
+    End: StreamParser._end,
+}
+
+
+def _nothing(frame: Frame) -> None:
+    """The decoder before any dialect is known."""
+
+
+def _complete(data: bytes) -> bool:
+    """Whether an unterminated rest says all it has to: `[DONE]`, or complete JSON."""
+    if data.strip() == b"[DONE]":
+        return True
+    try:
+        msgspec.json.decode(data)
+    except (ValueError, RecursionError):
+        return False
+    return True

@@ -1,0 +1,99 @@
+"""Tool calls in the making: fragments are gathered as text and parsed exactly once, when the call ends."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from sidecar.stream.events import ToolCallDelta, ToolCallEnd
+
+MAX_ARGUMENTS = 16 << 20
+"""Bytes of arguments kept for all calls of one stream; beyond it the stream is malformed."""
+
+Parse = Callable[[str], Any]
+
+
+class _Call:
+    __slots__ = ("fragments", "given_id", "id", "name", "number", "open", "texts")
+
+    def __init__(self, number: int, given_id: str) -> None:
+        self.number = number
+        self.given_id = given_id
+        self.id = given_id or f"call_{number}"
+        self.name = ""
+        self.texts: list[str] = []
+        self.fragments = 0
+        self.open = True
+
+
+class ToolCalls:
+    """The calls of one choice, numbered in order of appearance."""
+
+    def __init__(self, choice: int, parse: Parse = msgspec.json.decode) -> None:
+        self._choice = choice
+        self._parse = parse
+        self._by_key: dict[int | None, _Call] = {}
+        self._calls: list[_Call] = []
+        self.bytes = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._calls)
+
+    def delta(self, said: ToolCallDelta) -> ToolCallDelta:
+        """The same fragment with its call's number, id and name."""
+        call = self._find(said)
+        call.name = call.name or said.name
+        if said.arguments:
+            call.texts.append(said.arguments)
+            call.fragments += 1
+            self.bytes += len(said.arguments.encode("utf-8", "replace"))
+        return ToolCallDelta(call.number, call.id, call.name, said.arguments, self._choice)
+
+    def end(self, said: ToolCallEnd) -> list[ToolCallEnd]:
+        """The finished call; nothing if it is unknown or had ended."""
+        call = self._by_key.get(said.index) or (self._calls[-1] if said.index is None and self._calls else None)
+        if not call or not call.open:
+            return []
+        if said.arguments_text and not call.texts:
+            call.texts.append(said.arguments_text)
+            call.fragments = 1
+        return [self._close(call, cut=False)]
+
+    def end_all(self, cut: bool) -> list[ToolCallEnd]:
+        """Every call that is still open; `cut` when the stream failed, so that no argument is taken for whole."""
+        return [self._close(call, cut) for call in self._calls if call.open]
+
+    def _find(self, said: ToolCallDelta) -> _Call:
+        # Backends repeat an id, leave it out, send "" or "null", or give every parallel call the same index.
+        given = "" if said.id == "null" else said.id
+        call = self._by_key.get(said.index) or (self._calls[-1] if said.index is None and self._calls else None)
+        another = call and given and call.given_id and given != call.given_id
+        if call and not another and (call.open or not (said.name or given)):
+            return call
+        call = _Call(len(self._calls), given)
+        self._calls.append(call)
+        self._by_key[said.index] = call
+        return call
+
+    def _close(self, call: _Call, cut: bool) -> ToolCallEnd:
+        call.open = False
+        text = "".join(call.texts)
+        call.texts.clear()
+        arguments, parses = None, 0
+        if not cut:
+            parses = 1 if text.strip() else 0
+            arguments = self._read(text)
+        size = len(text.encode("utf-8", "replace"))
+        invalid = not isinstance(arguments, dict)
+        return ToolCallEnd(
+            call.number, call.id, call.name, arguments, text, invalid, call.fragments, size, parses, self._choice
+        )
+
+    def _read(self, text: str) -> Any:
+        if not text.strip():
+            return {}
+        try:
+            value = self._parse(text)
+        except (ValueError, RecursionError):
+            return None
+        return {} if value is None else value

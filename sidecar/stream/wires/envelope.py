@@ -1,0 +1,172 @@
+"""The standard envelope, version 1: chunk, status, error and complete, one `data:` line each.
+
+Its JSON Schema is `envelope-v1.schema.json` beside this file. Hot frames are templates around one encoded string:
+0.5 us a chunk, against 1.3 us for building the same as a dict and encoding it.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from sidecar.stream.events import (
+    End,
+    Error,
+    Event,
+    Extension,
+    Finish,
+    ReasoningDelta,
+    Start,
+    Status,
+    TextDelta,
+    ToolCallEnd,
+    Usage,
+)
+from sidecar.stream.framing import Frame
+from sidecar.stream.wires import EVENT_STREAM
+
+MAX_FINAL = 1 << 20
+"""Characters of an answer beyond which `complete` leaves out `final_response`."""
+
+_json = msgspec.json.Encoder().encode
+
+
+class _Choice:
+    """What `complete` says of one choice."""
+
+    __slots__ = ("chunks", "finish_reason", "size", "texts", "tool_calls")
+
+    def __init__(self) -> None:
+        self.chunks = 0
+        self.size = 0
+        self.texts: list[str] = []
+        self.tool_calls: list[dict[str, Any]] = []
+        self.finish_reason = ""
+
+    def said(self) -> dict[str, Any]:
+        final: dict[str, Any] = {"final_response": "".join(self.texts)}
+        if self.size > MAX_FINAL:
+            final = {"final_response_omitted": True}
+        return {**final, "finish_reason": self.finish_reason or "stop", "tool_calls": self.tool_calls}
+
+
+class EnvelopeV1:
+    """The encoder of one stream."""
+
+    content_type: bytes | None = EVENT_STREAM
+    at_boundary = True
+
+    def __init__(self) -> None:
+        self._choices: dict[int, _Choice] = {}
+        self._model = ""
+        self._usage: Usage | None = None
+
+    def encode(self, events: list[Event], frames: list[Frame]) -> bytes:
+        """The envelope's frames for these events; empty where they say nothing to the client yet."""
+        out: list[bytes] = []
+        for event in events:
+            if handle := _HANDLERS.get(type(event)):
+                handle(self, event, out)
+        return b"".join(out)
+
+    def opening(self) -> bytes:
+        """What is said when the answer is opened before the backend has begun it."""
+        return self._frame(b"status", {"message": "waiting"})
+
+    def ping(self, shape: str = "auto", after_id: bool = False) -> bytes:
+        """A comment: every reader of the envelope knows it from the first version on."""
+        return b": ping\n" if shape == "comment-no-blank" else b": ping\n\n"
+
+    def failed(self, error: Error) -> bytes:
+        """The last word for a failure that the backend did not report itself."""
+        return self.encode([error], [])
+
+    def _frame(self, kind: bytes, data: dict[str, Any], last: bool = False) -> bytes:
+        return b'%sdata: {"type":"%s","data":%s}\n\n' % (b"id: end\n" if last else b"", kind, _json(data))
+
+    def _choice(self, number: int) -> _Choice:
+        choice = self._choices.get(number)
+        if choice is None:
+            choice = self._choices[number] = _Choice()
+        return choice
+
+    def _start(self, event: Start, out: list[bytes]) -> None:
+        self._model = event.model
+
+    def _text(self, event: TextDelta, out: list[bytes]) -> None:
+        choice = self._choices.get(event.choice) or self._choice(event.choice)
+        tail = b""
+        if event.choice or event.refusal:
+            tail = (b',"choice":%d' % event.choice if event.choice else b"") + (
+                b',"refusal":true' if event.refusal else b""
+            )
+        out.append(
+            b'data: {"type":"chunk","data":{"content":%s,"index":%d%s}}\n\n' % (_json(event.text), choice.chunks, tail)
+        )
+        choice.chunks += 1
+        if not event.refusal:
+            self._keep(choice, event.text)
+
+    def _keep(self, choice: _Choice, text: str) -> None:
+        choice.size += len(text)
+        if choice.size <= MAX_FINAL:
+            choice.texts.append(text)
+        else:
+            choice.texts.clear()
+
+    def _reasoning(self, event: ReasoningDelta, out: list[bytes]) -> None:
+        tail = b',"choice":%d' % event.choice if event.choice else b""
+        out.append(
+            b'data: {"type":"status","data":{"message":"reasoning","content":%s%s}}\n\n' % (_json(event.text), tail)
+        )
+
+    def _tool_call(self, event: ToolCallEnd, out: list[bytes]) -> None:
+        call: dict[str, Any] = {"id": event.id, "name": event.name, "arguments": event.arguments}
+        if event.invalid:
+            call |= {"arguments": None, "arguments_text": event.arguments_text, "invalid": True}
+        self._choice(event.choice).tool_calls.append(call)
+        choice = {"choice": event.choice} if event.choice else {}
+        out.append(self._frame(b"status", {"message": "tool_call", "tool_call": call, **choice}))
+
+    def _status(self, event: Status, out: list[bytes]) -> None:
+        out.append(self._frame(b"status", {**event.data, "message": event.message}))
+
+    def _extension(self, event: Extension, out: list[bytes]) -> None:
+        out.append(self._frame(b"status", {"message": "extension", "name": event.name, "value": event.value}))
+
+    def _finish(self, event: Finish, out: list[bytes]) -> None:
+        self._choice(event.choice).finish_reason = event.reason
+
+    def _use(self, event: Usage, out: list[bytes]) -> None:
+        self._usage = event
+
+    def _error(self, event: Error, out: list[bytes]) -> None:
+        data: dict[str, Any] = {"code": event.code, "message": event.message, "recoverable": bool(event.recoverable)}
+        if event.retry_after is not None:
+            data["retry_after"] = event.retry_after
+        out.append(self._frame(b"error", data, last=True))
+
+    def _end(self, event: End, out: list[bytes]) -> None:
+        data = self._choice(0).said()
+        if self._model:
+            data["model"] = self._model
+        if self._usage:
+            data["usage"] = {k: v for k, v in msgspec.structs.asdict(self._usage).items() if v is not None}
+        others = [{"choice": n, **choice.said()} for n, choice in sorted(self._choices.items()) if n]
+        if others:
+            data["choices"] = others
+        out.append(self._frame(b"complete", data, last=True))
+
+
+_HANDLERS: dict[type[Event], Callable[[EnvelopeV1, Any, list[bytes]], None]] = {
+    Start: EnvelopeV1._start,
+    TextDelta: EnvelopeV1._text,
+    ReasoningDelta: EnvelopeV1._reasoning,
+    ToolCallEnd: EnvelopeV1._tool_call,
+    Usage: EnvelopeV1._use,
+    Finish: EnvelopeV1._finish,
+    Status: EnvelopeV1._status,
+    Extension: EnvelopeV1._extension,
+    Error: EnvelopeV1._error,
+    End: EnvelopeV1._end,
+}

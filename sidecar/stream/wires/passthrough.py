@@ -1,0 +1,41 @@
+"""The backend's own bytes, untouched, frame by frame, so that a ping never falls inside one."""
+
+from sidecar.stream import dialects
+from sidecar.stream.events import Error, Event
+from sidecar.stream.framing import Frame
+
+
+class Passthrough:
+    """The encoder of one stream. `dialect` is what the client speaks, `event_stream` whether it reads SSE."""
+
+    content_type: bytes | None = None
+
+    def __init__(self, dialect: str = "", event_stream: bool = False) -> None:
+        self.dialect = dialect
+        self.event_stream = event_stream
+        self.at_boundary = True
+
+    def encode(self, events: list[Event], frames: list[Frame]) -> bytes:
+        if not frames:
+            return b""
+        self.at_boundary = frames[-1].whole and not frames[-1].partial
+        return frames[0].raw if len(frames) == 1 else b"".join([frame.raw for frame in frames])
+
+    def opening(self) -> bytes:
+        return b""
+
+    def ping(self, shape: str = "auto", after_id: bool = False) -> bytes:
+        """What a client of the dialect ignores; empty where there is no such thing."""
+        if not self.event_stream or not self.at_boundary:
+            return b""
+        own = dialects.ping(self.dialect) or b": ping\n\n"
+        if shape == "comment":
+            own = b": ping\n\n"
+        if shape == "comment-no-blank" or (after_id and own.startswith(b":")):
+            return b": ping\n"
+        return own
+
+    def failed(self, error: Error) -> bytes:
+        """The dialect's own error frame; empty where it has none, and the connection must be aborted."""
+        frame = dialects.error_frame(self.dialect, error)
+        return frame if self.at_boundary or not frame else b"\n\n" + frame

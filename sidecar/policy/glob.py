@@ -6,9 +6,23 @@ whenever there is one, and a hostile header of n bytes costs n steps a wildcard,
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 _TOKEN = re.compile(r"(?P<stars>\*+)|(?P<one>\?)|(?P<set>\[[!^]?\]?[^\]]*\])|(?P<text>.)", re.S)
+_WITHIN = re.compile(r"\*+([^*?[]+)\*+")
+
+
+def matcher(globs: Iterable[str]) -> Callable[[str], object]:
+    """A function that is true of a text which any of the globs matches; not for paths. ValueError as `regex`."""
+    within, whole = [], []
+    for pattern in globs:
+        inner = _WITHIN.fullmatch(pattern)
+        within += [re.escape(inner[1])] if inner else []
+        whole += [] if inner else [regex(pattern)]
+    found, matched = re.compile("|".join(within), re.S).search, re.compile("|".join(whole), re.S).match
+    if not within or not whole:
+        return found if within else matched
+    return lambda text: found(text) or matched(text)
 
 
 def regex(pattern: str, *, path: bool = False, never: str = "") -> str:
@@ -17,15 +31,10 @@ def regex(pattern: str, *, path: bool = False, never: str = "") -> str:
     ValueError where a set is not closed or its range is reversed.
     """
     segment = f"[^/{never}]" if path else "."
-    chunks = [[""]]
-    for kind, text in _tokens(pattern):
-        if kind == "stars" and path and text == "*":
-            chunks[-1].append("")
-        elif kind == "stars":
-            chunks.append([""])
-        else:
-            chunks[-1][-1] += _one(kind, text, segment)
-    return _join([_join(pieces, segment) for pieces in chunks], ".") + r"\Z"
+    first, *rest = _chunks(pattern, path, segment)
+    leads = ["(?:.*?/)??" if path and pieces[1:] and not pieces[0] else ".*?" for pieces in rest]
+    crossed = [lead + _chunk(pieces, segment) for lead, pieces in zip(leads, rest, strict=True)]
+    return _chunk(first, segment) + _atomic(crossed) + r"\Z"
 
 
 def covers(wide: str, narrow: str, *, path: bool = False) -> bool:
@@ -63,11 +72,31 @@ def _set(members: str) -> str:
     return made
 
 
-def _join(parts: list[str], wildcard: str) -> str:
-    first, *rest = parts
-    if not rest:
-        return first
-    return first + "".join(f"(?>{wildcard}*?{part})" for part in rest[:-1]) + f"{wildcard}*?{rest[-1]}"
+def _chunks(pattern: str, path: bool, segment: str) -> list[list[str]]:
+    """What stands between the wildcards that cross segments; each in the pieces between the others.
+
+    Where a crossing is not followed by a slash, the rest of that segment is a wildcard of its own.
+    """
+    chunks = [[""]]
+    for kind, text in _tokens(pattern):
+        if kind == "stars" and (text != "*" or not path):
+            chunks.append([""])
+        elif kind == "stars":
+            chunks[-1].append("")
+        elif path and text != "/" and len(chunks) > 1 and chunks[-1] == [""]:
+            chunks[-1].append(_one(kind, text, segment))
+        else:
+            chunks[-1][-1] += _one(kind, text, segment)
+    return chunks
+
+
+def _chunk(pieces: list[str], segment: str) -> str:
+    return pieces[0] + _atomic([f"{segment}*?{piece}" for piece in pieces[1:]])
+
+
+def _atomic(parts: list[str]) -> str:
+    """One after the other; all but the last keep what they took."""
+    return "".join(f"(?>{part})" for part in parts[:-1]) + "".join(parts[-1:])
 
 
 def _replaced(pattern: str, single: str, crossing: str) -> str:

@@ -28,7 +28,7 @@ class Decision(msgspec.Struct, frozen=True):
     policy: Policy
 
 
-Test = Callable[[Facts, dict[bytes, list[bytes]]], object]
+Test = Callable[[Facts, dict[bytes, list[str]]], object]
 
 
 class Rules:
@@ -55,10 +55,10 @@ class Rules:
 
     def resolve(self, facts: Facts) -> Decision:
         """The decision of the first rule that matches; of `default` where none does."""
-        headers: dict[bytes, list[bytes]] = {}
+        headers: dict[bytes, list[str]] = {}
         for name, value in facts.headers:
             if name in self._names:
-                headers.setdefault(name, []).append(value)
+                headers.setdefault(name, []).append(value.decode("utf-8", "replace").lower())
         for tests, decision in self._rules:
             for test in tests:
                 if not test(facts, headers):
@@ -97,10 +97,10 @@ def _path(pattern: str) -> Test:
 
 
 def _model(globs: tuple[str, ...]) -> Test:
-    able = re.compile("|".join(map(glob.regex, globs)), re.S).match
+    able = glob.matcher(globs)
     return lambda facts, _: facts.model and able(facts.model)
 
 
 def _header(name: bytes, globs: tuple[str, ...]) -> Test:
-    able = re.compile("|".join(map(glob.regex, globs)).encode(), re.S | re.I).match
-    return lambda _, headers: name in headers and any(map(able, headers[name]))
+    able = glob.matcher(map(str.lower, globs))
+    return lambda _, headers: any(map(able, headers.get(name, ())))

@@ -1,0 +1,49 @@
+"""llama.cpp's own HTTP server with the tiny model, from a wheel that is kept in `.cache/real`."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2
+
+from tests.process import Process, eventually
+from tests.real import tiny_model
+from tests.tools import lacking
+
+WHEEL = "xllamacpp==2026.10.11549"
+CACHE = Path(__file__).parents[2] / ".cache" / "real"
+
+
+@contextmanager
+def llama_server(context: int = 65536, slots: int = 4) -> Iterator[str]:
+    """Its base URL. `context` tokens are shared by all slots, so that streams side by side can overflow it."""
+    packages = installed()
+    with tempfile.TemporaryDirectory() as scratch:
+        model = Path(scratch) / "tiny.gguf"
+        tiny_model.write(model, context)
+        serve = str(Path(__file__).with_name("llama_serve.py"))
+        env = os.environ | {"PYTHONPATH": str(packages)}
+        with Process(serve, str(model), str(context), str(slots), env=env) as server:
+            url = server.line(lambda line: line.startswith("listening ")).partition(" ")[2]
+            eventually(lambda: httpx2.get(f"{url}/health").status_code == 200)
+            yield url
+
+
+def installed() -> Path:
+    """The folder that the wheel is unpacked in, for this Python; the first time this asks the package index."""
+    folder = CACHE / f"{WHEEL}-{sys.implementation.cache_tag}"
+    if not folder.exists():
+        CACHE.mkdir(parents=True, exist_ok=True)
+        scratch = tempfile.mkdtemp(dir=CACHE)
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--only-binary=:all:"]
+        run = subprocess.run([*pip, "--target", scratch, WHEEL], capture_output=True, text=True)
+        if run.returncode:
+            shutil.rmtree(scratch)
+            lacking(WHEEL, run.stderr)
+        os.rename(scratch, folder)
+    return folder

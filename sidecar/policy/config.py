@@ -6,17 +6,20 @@ instead of a mapping, `keyed`: the field that the keys of a mapping fill, `liste
 Durations are seconds, sizes are bytes.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
-FORMATS = ("envelope-v1", "passthrough")
-"""The formats that a client can get."""
+from sidecar.stream import wires
 
 
-def _kind(kind: str, **more: Any) -> Meta:
-    return Meta(extra={"kind": kind, **more})
+def _kind(kind: str) -> Meta:
+    return Meta(extra={"kind": kind})
+
+
+def _size(description: str, most: int) -> Meta:
+    return Meta(description=description, ge=0, le=most, extra={"kind": "bytes"})
 
 
 def _is(description: str) -> Meta:
@@ -24,7 +27,6 @@ def _is(description: str) -> Meta:
 
 
 Duration = Annotated[float, _kind("duration")]
-Bytes = Annotated[int, _kind("bytes")]
 Format = Annotated[str, _kind("format")]
 Name = Annotated[str, _kind("name")]
 Address = Annotated[str, _kind("address")]
@@ -45,7 +47,7 @@ class Ping(msgspec.Struct, frozen=True):
 class Padding(msgspec.Struct, frozen=True):
     """A comment sent with the head, for clients that hold back the first bytes."""
 
-    initial_bytes: Annotated[Bytes, _is("Length of the whole comment with its line end; 0: none.")] = 0
+    initial_bytes: Annotated[int, _size("Length of the whole comment with its line end; 0: none.", 64 << 10)] = 0
     content: Annotated[Literal["spaces", "random"], _is("What it is filled with.")] = "spaces"
 
 
@@ -63,7 +65,7 @@ class Policy(msgspec.Struct, frozen=True):
     """What is done with a request. `open_after` None means: as `ping.interval`."""
 
     format: Annotated[Format, _is("What a stream leaves as, unless the client asks for another.")] = "envelope-v1"
-    allow: Annotated[tuple[Format, ...], _is("The formats that a client may ask for.")] = FORMATS
+    allow: Annotated[tuple[Format, ...], _is("The formats that a client may ask for.")] = wires.NAMES
     stream: Annotated[
         Literal["auto", "on", "off"], _is("Whether a request asks for a stream; auto: its body and path tell.")
     ] = "auto"
@@ -79,7 +81,7 @@ class Policy(msgspec.Struct, frozen=True):
 class Upstream(msgspec.Struct, frozen=True):
     """A backend."""
 
-    name: str
+    name: Annotated[str, _kind("identifier")]
     url: Annotated[str, Meta(description="http://HOST:PORT or https://HOST:PORT.", extra={"kind": "url"})]
     dialect: Annotated[
         str, Meta(description="What the backend speaks; auto: its first frames tell.", extra={"kind": "dialect"})
@@ -100,7 +102,9 @@ class Match(msgspec.Struct, frozen=True):
     path: Annotated[
         str, Meta(description="A glob: * stays within a segment, ** crosses them.", extra={"kind": "path"})
     ] = ""
-    headers: Annotated[dict[str, Globs], _is("Header name to a glob, or any of a list; * means present.")] = {}
+    headers: Annotated[
+        dict[Annotated[str, _kind("header")], Globs], _is("Header name to a glob, or any of a list; * means present.")
+    ] = {}
     model: Annotated[Globs, _is("A glob on the model that the body names, or any of a list.")] = ()
     stream: Annotated[bool | None, _is("Whether the request asks for a stream.")] = None
 
@@ -129,4 +133,6 @@ class Config(msgspec.Struct, frozen=True):
     admin: Annotated[Admin, Meta(description="Where operators connect.", extra={"short": "listen"})] = Admin()
     defaults: Annotated[Policy, _is("The policy of every request, where a rule says nothing else.")] = Policy()
     rules: Annotated[tuple[Rule, ...], _is("The first that matches decides.")] = ()
-    inspect_bytes: Annotated[Bytes, _is("JSON bodies up to this size are read for model and stream.")] = 8 << 20
+    inspect_bytes: Annotated[int, _size("JSON bodies up to this size are read for model and stream.", 1 << 30)] = (
+        8 << 20
+    )

@@ -57,13 +57,17 @@ class Record(msgspec.Struct):
 
 
 class FakeLLM:
-    """The backend and its witness. `pace` is the mean gap in seconds, `seed` fixes the jitter of every request."""
+    """The backend and its witness. `pace` is the mean gap in seconds, `seed` fixes the jitter of every request.
+
+    `say` gets the witness's lines; `tap` may be set to be shown each piece of a stream just before it leaves.
+    """
 
     def __init__(self, pace: float = 0.0, seed: int = 7, port: int = 0, say: Callable[[str], None] | None = None):
         self.pace = pace
         self.seed = seed
         self.port = port
         self.records: list[Record] = []
+        self.tap: Callable[[bytes], None] = lambda piece: None
         self._say = say
         self._open: set[Connection] = set()
         self._moments: defaultdict[tuple[str, int], asyncio.Event] = defaultdict(asyncio.Event)
@@ -109,7 +113,7 @@ class FakeLLM:
         self.records.append(record)
         self._moments["begun", record.id].set()
         ask = Ask(record.id, path, query, name, body, switches, max(1, len(request.body) // 4))
-        await self._witnessed(Answer(ask, speaker, connection, record, self._gaps(ask)), record)
+        await self._witnessed(Answer(ask, speaker, connection, record, self), record)
 
     async def _witnessed(self, answer: "Answer", record: Record) -> None:
         try:
@@ -137,7 +141,8 @@ class FakeLLM:
         page = pages.get(path, OpenAI().error(404, f"nothing is served at {path}"))
         await connection.respond(200 if path in pages else 404, JSON, msgspec.json.encode(page))
 
-    def _gaps(self, ask: Ask) -> Callable[[], float]:
+    def gaps(self, ask: Ask) -> Callable[[], float]:
+        """Makes the seconds before each token of this answer."""
         chance = random.Random(self.seed)
         pace = ask.switch("pace")
         mean = self.pace if pace is None else pace
@@ -147,12 +152,13 @@ class FakeLLM:
 class Answer:
     """One answer given: the switches, the pace, the bytes. Cancelled from outside when its client goes."""
 
-    def __init__(self, ask: Ask, speaker: Speaker, to: Connection, record: Record, gap: Callable[[], float]):
+    def __init__(self, ask: Ask, speaker: Speaker, to: Connection, record: Record, llm: FakeLLM):
         self.ask = ask
         self.speaker = speaker
         self.to = to
         self.record = record
-        self.gap = gap
+        self.llm = llm
+        self.gap = llm.gaps(ask)
         self.speech = ask.speech()
         record.of = self.speech.tokens
 
@@ -191,6 +197,7 @@ class Answer:
                 return broken
             if piece.token:
                 await asyncio.sleep(self.gap())
+            self.llm.tap(piece.raw)
             await self.to.send(piece.raw)
             if piece.token:
                 self.record.sent_at.append(time.monotonic())

@@ -1,0 +1,54 @@
+"""A client that leaves ends the generation."""
+
+import time
+from typing import Any
+
+from sidecar.tools.client import asked
+from sidecar.tools.scenes.cast import Cast
+from sidecar.tools.show import Show, Verdict
+
+NAME = "Stop"
+TOKENS = 12
+
+
+async def play(number: int, cast: Cast, show: Show) -> Verdict:
+    """With the embedded backend as the witness: its own line, and the time until it saw the close."""
+    show.title(number, NAME, f"The client closes its connection after {TOKENS} tokens; then speaks the backend itself.")
+    request = len(cast.backend.records) + 1
+    left = await leave(cast, show, {"x-fake": "pace=0.12"})
+    record = await cast.backend.ended(request)
+    delay = (record.ended_at or 0.0) - left
+    show.say(f"It saw the close {delay * 1000:.1f} ms after the client had left.")
+    seen = f"{record.state} after {record.tokens} of {record.of} tokens, {delay * 1000:.1f} ms after the close"
+    return Verdict.of(NAME, "the backend's generation ends", seen, record.state == "cancelled" and delay < 1)
+
+
+async def play_own(number: int, cast: Cast, show: Show) -> Verdict:
+    """With the sidecar's own log line as the witness, where the backend is a person's own."""
+    show.title(
+        number, NAME, f"The client leaves after {TOKENS} tokens; then the sidecar closes its side to the backend."
+    )
+    left = await leave(cast, show, {})
+    line = await cast.sidecar.event(ended_by_its_client)
+    delay = time.monotonic() - left
+    show.line("sidecar", f"outcome {line['outcome']}, {line.get('chunks')} chunks", "client")
+    seen = f"{line['outcome']}, {delay * 1000:.1f} ms after the close"
+    return Verdict.of(NAME, "outcome `client_left`, the backend's connection closed", seen, delay < 1)
+
+
+async def leave(cast: Cast, show: Show, headers: dict[str, str]) -> float:
+    """Read a few tokens, then close; the moment of it."""
+    read = 0
+    async with asked(cast.chat_url, cast.chat(max_tokens=2000), headers) as heard:
+        async for frame in heard:
+            show.inline("client", frame.content if frame.type == "chunk" else "", "client")
+            read += frame.type == "chunk"
+            if read == TOKENS:
+                break
+        show.line("client", "closes its connection", "note")
+        return time.monotonic()
+
+
+def ended_by_its_client(line: dict[str, Any]) -> bool:
+    """Whether this log line is that of a stream whose client left."""
+    return line.get("outcome") == "client_left"

@@ -3,6 +3,8 @@
 import re
 from typing import Any
 
+import msgspec
+
 from sidecar.stream.events import Error
 
 _KINDS = (
@@ -37,6 +39,17 @@ def read(said: Any, http_status: int = 0) -> Error:
         status,
         float(retry_after) if isinstance(retry_after, int | float) and retry_after >= 0 else None,
     )
+
+
+def read_body(body: bytes, http_status: int, retry_after: str = "") -> Error:
+    """The `Error` of an HTTP error's body, JSON or text; `retry_after` is the header's value, in seconds."""
+    try:
+        said = msgspec.json.decode(body)
+    except (ValueError, RecursionError):
+        said = body[:500].decode("utf-8", "replace").strip()
+    error = read(said or f"the backend answered {http_status}", http_status)
+    seconds = float(retry_after) if re.fullmatch(r"\d{1,6}(\.\d{1,3})?", retry_after.strip()) else error.retry_after
+    return msgspec.structs.replace(error, retry_after=seconds)
 
 
 def _inner(said: Any) -> Any:

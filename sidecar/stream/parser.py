@@ -36,12 +36,13 @@ class StreamParser:
     """One answer. `dialect` is a name or `auto`; `event_stream` what the content type says, a hint only.
 
     `dialect` becomes the recognised name; `done` is True after the last word; `finished` when every choice said
-    why it finished, so that nothing but bookkeeping is missing.
+    why it finished, so that nothing but bookkeeping is missing; `finish_reason` is choice 0's.
     """
 
     def __init__(self, dialect: str = "auto", event_stream: bool = False, parse: Parse = msgspec.json.decode) -> None:
         self.dialect = dialect
         self.done = False
+        self.finish_reason = ""
         self.unknown_frames = 0
         self._auto = dialect == "auto"
         self._parse = parse
@@ -204,6 +205,8 @@ class StreamParser:
         if event.reason == "stop" and self._calls(event.choice):
             # Gemini, Ollama and others say `stop` also when a tool was called
             event = Finish("tool_calls", event.raw, event.choice)
+        if event.choice == 0:
+            self.finish_reason = event.reason
         events.append(event)
 
     def _error(self, event: Error, events: list[Event]) -> None:

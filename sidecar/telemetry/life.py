@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from sidecar.policy.outcome import OUTCOMES
 from sidecar.stream.events import (
-    AnyEvent,
+    Event,
     Finish,
     ReasoningDelta,
     Start,
@@ -160,7 +160,7 @@ class Life:
         """Bytes came from the backend."""
         self.bytes_in += nbytes
 
-    def observe(self, events: Iterable[AnyEvent], now: float) -> None:
+    def observe(self, events: Iterable[Event], now: float) -> None:
         """The events of one read, and when the read returned."""
         chunks = 0
         for event in events:
@@ -259,7 +259,7 @@ class Life:
             self.stalls_upstream += 1
         self.held = 0.0
 
-    def _noticed(self, event: AnyEvent) -> int:
+    def _noticed(self, event: Event) -> int:
         """Take in what is rarer than text; 1 if it is content."""
         match event:
             case ReasoningDelta():

@@ -1,13 +1,11 @@
-"""Wires: what a client reads. One module each; `make(name)` gives the encoder of one stream.
+"""Wires: what a client reads. One module each; `make` gives the encoder of one stream.
 
-A wire has `encode(events, frames) -> bytes` (one bytes object for all of a chunk, often empty), `ping() -> bytes`,
-`padding(size, content) -> bytes`, `error(error) -> bytes` for a failure of our own, `content_type` (None: the
-backend's) and `at_boundary` (a ping may go out now). To add one, write it beside `envelope.py` and name it here.
+To add one: write it beside `envelope.py`, name it in NAMES and in `make`, add a fixture of exact bytes to its test.
 """
 
 from typing import Protocol
 
-from sidecar.stream.events import Event
+from sidecar.stream.events import Error, Event
 from sidecar.stream.framing import Frame
 
 NAMES = ("envelope-v1", "passthrough")
@@ -16,13 +14,43 @@ EVENT_STREAM = b"text/event-stream; charset=utf-8"
 
 
 class Wire(Protocol):
-    """The encoder of one stream."""
+    """The encoder of one stream.
 
-    content_type: bytes | None
+    `normalises`: what leaves is made from events, so the last word ends the answer. `event_stream`: the client reads
+    server-sent events. `at_boundary`: no frame is half written. `content_type` None is the backend's own.
+    """
+
+    normalises: bool
+    event_stream: bool
     at_boundary: bool
+    content_type: bytes | None
+    dialect: str
 
-    def encode(self, events: list[Event], frames: list[Frame]) -> bytes: ...
+    def encode(self, events: list[Event], frames: list[Frame]) -> bytes:
+        """ONE bytes object for all of a chunk; empty where there is nothing to say yet."""
 
-    def ping(self) -> bytes: ...
+    def opening(self) -> bytes:
+        """What is said when the answer is opened before the backend has begun it."""
 
-    def opening(self) -> bytes: ...
+    def ping(self, shape: str = "auto", after_id: bool = False) -> bytes:
+        """Bytes that keep the connection alive and mean nothing; empty where the format has none.
+
+        `after_id`: the client takes an empty block for an event, so no blank line may follow a comment.
+        """
+
+    def failed(self, error: Error) -> bytes:
+        """The last word for a failure that the backend did not report; empty: break the connection."""
+
+
+def make(name: str, dialect: str = "") -> Wire:
+    """The wire of that name. `dialect` is what the client speaks, as far as it is known."""
+    from sidecar.stream.wires.envelope import EnvelopeV1
+    from sidecar.stream.wires.passthrough import Passthrough
+
+    return EnvelopeV1() if name == "envelope-v1" else Passthrough(dialect)
+
+
+def padding(size: int, noise: bytes = b"") -> bytes:
+    """A comment of `size` bytes, its line ends included, of spaces or of `noise` made printable."""
+    filler = bytes(33 + byte % 94 for byte in noise) if noise else b" " * size
+    return b":" + filler[: max(0, size - 3)] + b"\n\n"

@@ -53,8 +53,11 @@ class _Choice:
 class EnvelopeV1:
     """The encoder of one stream."""
 
-    content_type: bytes | None = EVENT_STREAM
+    normalises = True
+    event_stream = True
     at_boundary = True
+    content_type: bytes | None = EVENT_STREAM
+    dialect = ""
 
     def __init__(self) -> None:
         self._choices: dict[int, _Choice] = {}

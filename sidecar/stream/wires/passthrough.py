@@ -8,6 +8,7 @@ from sidecar.stream.framing import Frame
 class Passthrough:
     """The encoder of one stream. `dialect` is what the client speaks, `event_stream` whether it reads SSE."""
 
+    normalises = False
     content_type: bytes | None = None
 
     def __init__(self, dialect: str = "", event_stream: bool = False) -> None:

@@ -1,0 +1,112 @@
+"""The client's side: the only caller of `send()`.
+
+A write waits while the client does not read; nothing is queued. Keep-alive bytes go beside the path, never while a
+write waits and never inside a frame.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from math import ceil
+from typing import Any
+
+import msgspec
+
+from sidecar.policy.outcome import OUTCOMES
+from sidecar.proxy.headers import Header
+from sidecar.stream.events import Error
+from sidecar.telemetry.life import Life
+
+_TYPES = {"RATE_LIMIT": "rate_limit_error", "BAD_REQUEST": "invalid_request_error", "TIMEOUT": "timeout_error"}
+
+
+class Downstream:
+    """One answer to one client. `started`: the status line is out; `writing`: a write waits for the client."""
+
+    def __init__(self, scope: Any, send: Any, life: Life, clock: Callable[[], float] = time.monotonic) -> None:
+        self.started = False
+        self.finished = False
+        self.writing = False
+        self.status = 0
+        self.last_write = clock()
+        self._scope = scope
+        self._send = send
+        self._life = life
+        self._clock = clock
+        self._beside: asyncio.Task[None] | None = None
+
+    async def start(self, status: int, headers: list[Header]) -> None:
+        self.started = True
+        self.status = status
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+
+    async def write(self, data: bytes) -> None:
+        """Returns when the kernel, or the server's bounded buffer, took the bytes."""
+        if self._beside:
+            await self._beside
+        before = self._clock()
+        self.writing = True
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+        self.writing = False
+        self.last_write = now = self._clock()
+        self._life.delivered(len(data), now, now - before)
+
+    async def finish(self) -> None:
+        if self._beside:
+            await self._beside
+        self.finished = True
+        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    def beside(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run `work`, which writes by `keep_alive`, between two writes of the path."""
+        self._beside = asyncio.ensure_future(work)
+        self._beside.add_done_callback(self._beside_done)
+
+    def _beside_done(self, task: "asyncio.Task[None]") -> None:
+        self._beside = None
+        if not task.cancelled():
+            task.exception()
+
+    @property
+    def busy(self) -> bool:
+        """Whether nothing may be written beside the path now."""
+        return self.writing or self.finished or self._beside is not None
+
+    async def keep_alive(self, data: bytes) -> None:
+        """Bytes that carry no answer: a ping, padding, the opening status."""
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+        self.last_write = self._clock()
+
+    async def refuse(
+        self, error: Error, headers: list[Header], upstream: str = "", hint: str = "", status: int = 0
+    ) -> None:
+        """The whole answer is this error: a status, and a body that both SDK families read."""
+        row = OUTCOMES[error.outcome]
+        status = status or row.status
+        body = msgspec.json.encode(
+            {
+                "type": "error",
+                "error": {
+                    "type": _TYPES.get(error.code, "api_error"),
+                    "message": error.message,
+                    "code": error.code,
+                    "upstream": upstream,
+                    "outcome": error.outcome,
+                    "hint": hint or row.hint,
+                },
+            }
+        )
+        length = (b"content-length", b"%d" % len(body))
+        retry = [(b"retry-after", b"%d" % max(1, ceil(error.retry_after)))] if error.retry_after else []
+        await self.start(status, [(b"content-type", b"application/json"), length, *retry, *headers])
+        self.finished = True
+        # a HEAD answer has the head of the error and none of its body
+        body = b"" if self._scope["method"] == "HEAD" else body
+        await self._send({"type": "http.response.body", "body": body, "more_body": False})
+
+    async def abort(self) -> None:
+        """Break the connection, so that nobody takes what was sent for whole."""
+        self.finished = True
+        abort = self._scope.get("extensions", {}).get("sidecar.abort")
+        if abort:
+            abort()

@@ -1,0 +1,110 @@
+"""Which headers cross the proxy, each way, and which it adds."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from sidecar.policy.config import Policy, Upstream
+from sidecar.policy.streams import profile
+
+Header = tuple[bytes, bytes]
+
+_HOP_BY_HOP = frozenset(
+    b"connection keep-alive proxy-connection proxy-authenticate proxy-authorization te trailer transfer-encoding"
+    b" upgrade http2-settings".split()
+)
+_OURS_IN = frozenset(b"x-stream-format host content-length expect".split())
+_FORWARDING = frozenset(b"x-forwarded-for x-forwarded-host x-forwarded-proto forwarded via".split())
+_NOT_ON_STREAMS = frozenset(b"content-length content-encoding etag".split())
+_UNBUFFERED = [
+    (b"cache-control", b"no-cache, no-transform"),
+    (b"x-accel-buffering", b"no"),
+    (b"x-content-type-options", b"nosniff"),
+]
+_EXPOSED = b"X-Stream-Format, X-Stream-Id, X-Request-Id"
+
+
+def get(headers: Iterable[Header], wanted: bytes) -> str:
+    """The first header of that (lower-case) name, or the empty string."""
+    return next((value.decode("latin-1") for name, value in headers if name.lower() == wanted), "")
+
+
+def end_to_end(headers: Iterable[Header]) -> list[Header]:
+    """Without the hop-by-hop headers (RFC 9110, 7.6.1), those that `Connection` names included."""
+    headers = [(name.lower(), value) for name, value in headers]
+    named = {token.strip().lower() for name, value in headers if name == b"connection" for token in value.split(b",")}
+    return [(name, value) for name, value in headers if name not in _HOP_BY_HOP and name not in named]
+
+
+def to_backend(scope: Any, upstream: Upstream, authority: bytes, stream: bool, trace: list[Header]) -> list[Header]:
+    """The request's headers for the backend. `authority` is the upstream url's; framing is left to the transport."""
+    given: list[Header] = scope["headers"]
+    replaced = {name for name, _ in trace}
+    host = next((value for name, value in given if name == b"host"), b"")
+    out = [(b"host", {"upstream": authority, "preserve": host or authority}.get(upstream.host, upstream.host.encode()))]
+    for name, value in end_to_end(given):
+        if name in _OURS_IN or name in _FORWARDING or name in replaced or (stream and name == b"accept-encoding"):
+            continue
+        if name == b"accept" and profile(value.decode("latin-1")):
+            value = b"text/event-stream"
+        out.append((name, value))
+    if stream:
+        out.append((b"accept-encoding", b"identity"))
+    return out + _forwarding(scope, given, host) + trace
+
+
+def _forwarding(scope: Any, given: list[Header], host: bytes) -> list[Header]:
+    client = scope.get("client")
+    address = (client[0] if client else "unknown").encode()
+    before: dict[bytes, list[bytes]] = {}
+    for name, value in given:
+        if name in _FORWARDING:
+            before.setdefault(name, []).append(value)
+
+    def add(name: bytes, value: bytes) -> Header:
+        return name, b", ".join([*before.get(name, ()), value])
+
+    node = b'"[%s]"' % address if b":" in address else address
+    element = b'for=%s;host="%s";proto=%s' % (node, host.replace(b'"', b""), scope["scheme"].encode())
+    out = [add(b"x-forwarded-for", address), add(b"forwarded", element)]
+    # a proxy before us knew the client's own words better
+    out.append((b"x-forwarded-host", before.get(b"x-forwarded-host", [host])[0]))
+    out.append((b"x-forwarded-proto", before.get(b"x-forwarded-proto", [scope["scheme"].encode()])[0]))
+    out.append(add(b"via", scope["http_version"].encode() + b" sidecar"))
+    return out
+
+
+def plain(answer: Iterable[Header], own: list[Header]) -> list[Header]:
+    """The headers of an answer that passes untouched; ours only where the backend sent none of that name."""
+    out = end_to_end(answer)
+    names = {name for name, _ in out}
+    return out + [(name, value) for name, value in own if name not in names]
+
+
+def on_stream(
+    scope: Any, answer: Iterable[Header], own: list[Header], policy: Policy, format: str, content_type: bytes | None
+) -> list[Header]:
+    """The headers of a stream: the backend's, without what cannot be true of it, and what keeps it unbuffered."""
+    ours = [*own, (b"x-stream-format", format.encode())]
+    if policy.headers == "on":
+        ours += _UNBUFFERED
+        if keeps_alive(scope):
+            ours.append((b"connection", b"keep-alive"))
+    if content_type:
+        ours.append((b"content-type", content_type))
+    given = [(name, value) for name, value in end_to_end(answer) if name not in _NOT_ON_STREAMS]
+    ours += [
+        _joined(b"vary", given, b"Accept, X-Stream-Format"),
+        _joined(b"access-control-expose-headers", given, _EXPOSED),
+    ]
+    replaced = {name for name, _ in ours} - {b"x-request-id"}
+    given = [(name, value) for name, value in given if name not in replaced]
+    return given + [(name, value) for name, value in ours if name != b"x-request-id" or not get(given, b"x-request-id")]
+
+
+def _joined(name: bytes, given: list[Header], value: bytes) -> Header:
+    return name, b", ".join([*(v for n, v in given if n == name), value])
+
+
+def keeps_alive(scope: Any) -> bool:
+    """Whether the client's connection stays open after this answer."""
+    return scope["http_version"] != "1.0" and "close" not in get(scope["headers"], b"connection").lower()

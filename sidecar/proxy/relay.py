@@ -1,0 +1,321 @@
+"""The path of a byte. One task, no queue: read a chunk, parse it, encode it, write it, and only then read on.
+
+Two facts decide what a failure looks like. *Started*: the status line is out; before it a failure is an HTTP status.
+*Committed*: content is out; it ends the wait for the first token. After *started* a failure is said in-band, or, where
+the client's format has no word for it, by breaking the connection: never by a clean end.
+"""
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from contextlib import aclosing
+
+from sidecar.policy import outcome, streams
+from sidecar.policy.outcome import OUTCOMES
+from sidecar.policy.rules import Decision
+from sidecar.proxy import headers, upstream
+from sidecar.proxy.downstream import Downstream
+from sidecar.proxy.request import ClientLeft, Request
+from sidecar.proxy.upstream import Answer, Backend, Failure
+from sidecar.proxy.vigil import Interrupted, Vigil
+from sidecar.stream import dialects, failure
+from sidecar.stream.events import CONTENT, Error, Event
+from sidecar.stream.framing import Frame
+from sidecar.stream.parser import StreamParser
+from sidecar.stream.wires import EVENT_STREAM, Wire, make, padding
+from sidecar.telemetry.life import Life
+
+NEVER = float("inf")
+MAX_ERROR_BODY = 1 << 20
+
+log = logging.getLogger(__name__)
+
+
+class Exchange:
+    """One request and its answer, from the door to the last byte. `asked` is whether the client asked for a stream."""
+
+    def __init__(
+        self,
+        request: Request,
+        downstream: Downstream,
+        backend: Backend,
+        decision: Decision,
+        format: str,
+        asked: bool,
+        life: Life,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._request = request
+        self._downstream = downstream
+        self._backend = backend
+        self._policy = decision.policy
+        self._format = format
+        self._asked = asked
+        self._life = life
+        self._clock = clock
+        spoken = backend.upstream.dialect
+        self._client_dialect = dialects.of_path(request.path) if spoken == "auto" else spoken
+        self._wire: Wire = make(format, self._client_dialect)
+        self._streaming = False  # the answer is, or was opened as, a stream
+        self._headed = False
+        self._committed = False
+        self._parser: StreamParser | None = None
+        self._accepted = self._idle_from = clock()
+        self._outcome = ""
+        self._vigil = Vigil(self._judge, request.left, clock)
+
+    async def run(self) -> None:
+        """Serve the exchange to its end. Whatever happens, it has one outcome and its resources are free."""
+        try:
+            await self._guarded()
+        except Exception:
+            log.exception("the relay failed")
+            await self._fail(Error("sidecar_error", OUTCOMES["sidecar_error"].message))
+        finally:
+            status = 499 if self._outcome == "client_left" else self._downstream.status
+            self._life.dialect = self._parser.dialect if self._parser else self._life.dialect
+            self._life.end(self._outcome or "drained", status, self._clock())
+
+    async def _guarded(self) -> None:
+        try:
+            async with self._vigil:
+                await self._carry()
+        except Failure as error:
+            await self._fail(Error(error.outcome, str(error)))
+        except Interrupted as interruption:
+            await self._interrupted(interruption.outcome)
+        except ClientLeft:
+            self._outcome = "client_left"
+
+    async def _carry(self) -> None:
+        request, policy = self._request, self._policy
+        sent = headers.to_backend(
+            request.scope,
+            self._backend.upstream,
+            self._backend.authority,
+            self._asked,
+            self._life.upstream_headers(),
+        )
+        answer = await self._backend.ask(request.method, request.target, sent, request.body(), policy.timeouts)
+        async with aclosing(answer):
+            self._headed = True
+            self._life.head(answer.status, self._clock())
+            self._vigil.look()
+            await self._answer(answer)
+
+    async def _answer(self, answer: Answer) -> None:
+        kind = headers.get(answer.headers, b"content-type")
+        ours = self._policy.stream != "off" and not streams.untouchable(self._request.headers, self._request.asked)
+        is_stream = ours and streams.is_stream_answer(answer.status, kind, self._asked)
+        readable = upstream.decoded(answer) if is_stream else None
+        if readable:
+            await self._stream(readable, kind.lower().startswith("text/event-stream"))
+        elif self._downstream.started:
+            await self._in_band(answer)
+        elif is_stream and self._wire.normalises:
+            raise Failure("malformed", "the backend compressed its stream in a way that is not known here")
+        else:
+            await self._untouched(answer)
+
+    # ---- a stream
+
+    async def _stream(self, answer: Answer, event_stream: bool) -> None:
+        if self._downstream.started and self._format == "passthrough" and not event_stream:
+            raise Failure("malformed", "the answer was opened as an event stream, and the backend's is none")
+        self._streaming = True
+        self._wire.event_stream = self._wire.event_stream or event_stream
+        self._parser = parser = StreamParser(self._backend.upstream.dialect, event_stream)
+        self._vigil.look()
+        life, clean = self._life, True
+        life.streaming()
+        try:
+            while chunk := await answer.read():
+                now = self._clock()
+                events, frames = parser.feed(chunk)
+                life.received(len(chunk))
+                life.observe(events, now)
+                await self._pass(answer, events, frames)
+                if parser.done and self._wire.normalises:
+                    break
+        except Failure as broken:
+            if broken.outcome != "truncated":
+                raise
+            clean = False
+        if not parser.done:
+            events, frames = parser.eof(clean)
+            life.observe(events, self._clock())
+            await self._last(answer, events, frames)
+        if not self._downstream.finished:
+            await self._end(answer)
+        if clean and parser.done:
+            await upstream.let_go(answer)
+
+    async def _pass(self, answer: Answer, events: list[Event], frames: list[Frame]) -> None:
+        """What one chunk said, to the client."""
+        if events:
+            if not self._committed and any(isinstance(event, CONTENT) for event in events):
+                self._committed = True
+                self._vigil.look()
+            if isinstance(events[-1], Error):
+                error = events[-1] = outcome.complete(events[-1])
+                self._outcome = error.outcome
+                if self._wire.normalises:
+                    await self._write(answer, self._wire.encode(events[:-1], frames))
+                    await self._fail(error)
+                    return
+        await self._write(answer, self._wire.encode(events, frames))
+        if events:
+            self._idle_from = self._downstream.last_write if self._downstream.started else self._clock()
+
+    async def _last(self, answer: Answer, events: list[Event], frames: list[Frame]) -> None:
+        """What the end of the body said. A failure that shows only here is ours to tell, in every format."""
+        error = events[-1] if events and isinstance(events[-1], Error) else None
+        if not error:
+            await self._pass(answer, events, frames)
+            return
+        whole = [frame for frame in frames if not frame.partial]
+        await self._write(answer, self._wire.encode(events[:-1], whole))
+        await self._fail(error)
+
+    async def _write(self, answer: Answer, data: bytes) -> None:
+        if data:
+            if not self._downstream.started:
+                await self._start(answer.status, answer.headers)
+            await self._downstream.write(data)
+
+    async def _start(self, status: int, given: list[headers.Header]) -> None:
+        """The head, and the padding that goes with it."""
+        own = self._life.response_headers()
+        content_type = self._wire.content_type or (None if given else EVENT_STREAM)
+        head = headers.on_stream(self._request.scope, given, own, self._policy, self._format, content_type)
+        await self._downstream.start(status, head)
+        size = self._policy.padding.initial_bytes
+        if size and self._wire.event_stream:
+            noise = os.urandom(size) if self._policy.padding.content == "random" else b""
+            comment = padding(size, noise)
+            await self._downstream.keep_alive(comment)
+            self._life.padded(len(comment))
+
+    async def _end(self, answer: Answer) -> None:
+        if not self._downstream.started:
+            await self._start(answer.status, answer.headers)
+        parser = self._parser
+        self._outcome = self._outcome or outcome.of_finish(parser.finish_reason if parser else "")
+        await self._downstream.finish()
+
+    # ---- not a stream
+
+    async def _untouched(self, answer: Answer) -> None:
+        await self._downstream.start(answer.status, headers.plain(answer.headers, self._life.response_headers()))
+        while chunk := await answer.read():
+            await self._downstream.write(chunk)
+        self._outcome = "completed" if answer.status < 400 else outcome.of_status(answer.status)
+        await self._downstream.finish()
+
+    async def _in_band(self, answer: Answer) -> None:
+        """The answer was opened as a stream before the backend refused: its error is said in the stream."""
+        if answer.status < 400:
+            raise Failure("malformed", f"the backend answered {answer.status} and no stream")
+        body = b""
+        while len(body) < MAX_ERROR_BODY and (chunk := await answer.read()):
+            body += chunk
+        error = failure.read_body(body, answer.status, headers.get(answer.headers, b"retry-after"))
+        await self._fail(error)
+
+    # ---- failures
+
+    async def _fail(self, error: Error) -> None:
+        """Say it: as an HTTP status where nothing is out, in-band where the format can, else by breaking off."""
+        error = outcome.complete(error)
+        self._outcome = error.outcome
+        if self._downstream.finished:
+            return
+        if not self._downstream.started:
+            await self._downstream.refuse(error, self._life.response_headers(), self._backend.upstream.name)
+            return
+        if self._parser and not self._wire.normalises:
+            self._wire.dialect = self._wire.dialect or self._parser.dialect
+        words = self._wire.failed(error) if self._streaming and not self._downstream.writing else b""
+        if words:
+            await self._downstream.write(words)
+            await self._downstream.finish()
+        else:
+            await self._downstream.abort()
+
+    async def _interrupted(self, why: str) -> None:
+        if why == "over":
+            await self._downstream.finish()
+            self._outcome = self._outcome or outcome.of_finish(self._parser.finish_reason if self._parser else "")
+        elif OUTCOMES[why].code:
+            await self._fail(Error(why, OUTCOMES[why].message))
+        else:
+            self._outcome = why
+
+    # ---- beside the path
+
+    def _judge(self, now: float) -> float:
+        """Every deadline, and what is due beside the path. Gives the time to look again."""
+        if self._downstream.finished:
+            return NEVER
+        return min(self._patience(now), self._keep_open(now))
+
+    def _patience(self, now: float) -> float:
+        limits = self._policy.timeouts
+        waits = [(self._accepted, limits.total, "timed_out")]
+        if not self._headed:
+            waits.append((self._accepted, limits.head, "head_timeout"))
+        if self._streaming or self._asked:
+            if not self._committed:
+                waits.append((self._accepted, limits.first_token, "first_token_timeout"))
+            elif self._downstream.writing:
+                waits.append((now, limits.idle, "stalled"))
+            else:
+                said_all = self._parser and (self._parser.done or self._parser.finished)
+                waits.append((self._idle_from, limits.idle, "over" if said_all else "stalled"))
+        due = NEVER
+        for since, limit, why in waits:
+            if limit and now >= since + limit:
+                self._vigil.interrupt(why)
+                return NEVER
+            due = min(due, since + limit if limit else NEVER)
+        return due
+
+    def _keep_open(self, now: float) -> float:
+        """Open the answer early, or ping, when the client has heard nothing for so long."""
+        interval = self._policy.ping.interval if self._policy.ping.shape != "off" else 0.0
+        downstream = self._downstream
+        if not downstream.started:
+            after = self._policy.open_after
+            after = self._policy.ping.interval if after is None else after
+            if not after or not self._can_open():
+                return NEVER
+            if now < self._accepted + after:
+                return self._accepted + after
+            if not downstream.busy:
+                downstream.beside(self._open_early())
+        elif not self._streaming or not interval:
+            return NEVER
+        elif now < downstream.last_write + interval:
+            return downstream.last_write + interval
+        elif not downstream.busy and self._wire.at_boundary:
+            downstream.beside(self._ping())
+        return now + (interval or 1.0)
+
+    def _can_open(self) -> bool:
+        return self._asked and (self._wire.normalises or bool(dialects.ping(self._client_dialect)))
+
+    async def _open_early(self) -> None:
+        self._streaming = self._wire.event_stream = True
+        await self._start(200, [])
+        await self._beside_bytes(self._wire.opening() or self._wire.ping(self._policy.ping.shape))
+
+    async def _ping(self) -> None:
+        after_id = self._parser is not None and self._parser.has_ids
+        go = headers.get(self._request.headers, b"user-agent").startswith("OpenAI/Go")
+        await self._beside_bytes(self._wire.ping(self._policy.ping.shape, after_id or go))
+
+    async def _beside_bytes(self, data: bytes) -> None:
+        if data:
+            await self._downstream.keep_alive(data)
+            self._life.pinged(len(data))

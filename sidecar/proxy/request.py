@@ -1,0 +1,91 @@
+"""What a client asked: the request as it came, and as much of its body as rules need to see."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from sidecar.policy.streams import Asked, read_body
+from sidecar.proxy import headers
+from sidecar.proxy.upstream import Body
+
+_READABLE = ("", "application/json", "text/plain", "application/x-www-form-urlencoded")  # curl -d says the last
+
+
+class ClientLeft(Exception):
+    """The client closed its connection before its request was whole."""
+
+
+class Request:
+    """One request. `target` is the path and query as they came, byte for byte."""
+
+    def __init__(self, scope: Any, receive: Any) -> None:
+        self.scope = scope
+        self.receive = receive
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.headers: list[tuple[bytes, bytes]] = scope["headers"]
+        query = scope["query_string"]
+        raw_path = scope.get("raw_path") or self.path.encode()
+        self.target: bytes = raw_path + b"?" + query if query else raw_path
+        self.asked = Asked()
+        self.whole = False
+        self._read = b""
+        self._more = True
+        self._uploaded = asyncio.Event()
+
+    def header(self, name: bytes) -> str:
+        return headers.get(self.headers, name)
+
+    async def inspect(self, limit: int) -> None:
+        """Read a JSON body of up to `limit` bytes and what it asks for; leave any other to stream through."""
+        length = self.header(b"content-length")
+        if not length and not self.header(b"transfer-encoding"):
+            self._more = False
+        elif self._readable() and not (length.isdecimal() and int(length) > limit):
+            await self._keep(limit)
+        self.whole = not self._more
+        if self.whole:
+            self._uploaded.set()
+        if self.whole and self._read:
+            self.asked = read_body(self._read)
+
+    async def left(self) -> None:
+        """Returns when the client has closed its connection."""
+        await self._uploaded.wait()
+        while (await self.receive())["type"] != "http.disconnect":
+            pass
+
+    def body(self) -> Body:
+        """The body for the backend: bytes if it is whole, else what was read and then the rest as it comes."""
+        read, self._read = self._read, b""
+        return read if self.whole else self._rest(read)
+
+    def _readable(self) -> bool:
+        kind = self.header(b"content-type").partition(";")[0].strip().lower()
+        return (kind in _READABLE or kind.endswith("+json")) and not self.header(b"content-encoding")
+
+    async def _keep(self, limit: int) -> None:
+        parts: list[bytes] = []
+        size = 0
+        while self._more and size <= limit:
+            part = await self._next()
+            size += len(part)
+            parts.append(part)
+            if len(parts) == 1 and part.lstrip()[:1] not in (b"", b"{", b"["):
+                break
+        self._read = b"".join(parts)
+
+    async def _next(self) -> bytes:
+        message = await self.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientLeft
+        self._more = message.get("more_body", False)
+        return bytes(message.get("body", b""))
+
+    async def _rest(self, read: bytes) -> AsyncIterator[bytes]:
+        if read:
+            yield read
+        while self._more:
+            if part := await self._next():
+                yield part
+        self._uploaded.set()

@@ -1,0 +1,75 @@
+"""What watches over an exchange from beside: the client's leaving, and one timer.
+
+The timer is never moved while bytes flow (that would cost 3 us a chunk). It wakes when the earliest deadline that it
+knew of is due, looks at the time stamps again, and sleeps on.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Self
+
+
+class Interrupted(Exception):
+    """The exchange was ended from beside; `outcome` is a word of the outcome table."""
+
+    def __init__(self, outcome: str) -> None:
+        super().__init__(outcome)
+        self.outcome = outcome
+
+
+class Vigil:
+    """Around the one task of an exchange. Leaving the block by an interruption raises `Interrupted`.
+
+    `judge(now)` looks at all deadlines and gives the time at which to look again (infinity: never); `left()` returns
+    when the client has closed its connection.
+    """
+
+    def __init__(
+        self, judge: Callable[[float], float], left: Callable[[], Awaitable[None]], clock: Callable[[], float]
+    ) -> None:
+        self._judge = judge
+        self._left = left
+        self._clock = clock
+        self._outcome = ""
+        self._over = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def __aenter__(self) -> Self:
+        self._loop = asyncio.get_running_loop()
+        task = asyncio.current_task()
+        assert task
+        self._task = task
+        self._watch = self._loop.create_task(self._watching())
+        self.look()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over = True
+        self._watch.cancel()
+        if self._timer:
+            self._timer.cancel()
+        if kind is asyncio.CancelledError and self._outcome and not self._task.uncancel():
+            raise Interrupted(self._outcome) from None
+
+    def look(self) -> None:
+        """Judge now, because a deadline has come nearer, and when the next one is due."""
+        if self._over:
+            return
+        if self._timer:
+            self._timer.cancel()
+        now = self._clock()
+        again = self._judge(now)
+        self._timer = None if again == float("inf") else self._loop.call_later(max(again - now, 0.001), self.look)
+
+    def interrupt(self, outcome: str) -> None:
+        """End the exchange with this outcome; the first one counts."""
+        if not self._over and not self._outcome:
+            self._outcome = outcome
+            self._task.cancel()
+
+    async def _watching(self) -> None:
+        await self._left()
+        self.interrupt("client_left")

@@ -1,6 +1,7 @@
 """Whether backends accept a TCP connection, asked about once a second at most."""
 
 import asyncio
+import os
 import time
 from collections.abc import Callable, Sequence
 
@@ -41,6 +42,11 @@ async def _connect(host: str, port: int) -> str:
     except TimeoutError:
         return f"no answer from {host}:{port} within {TIMEOUT_S:g} s"
     except OSError as error:
-        return f"{host}:{port}: {error.strerror or error}"
+        return f"{host}:{port}: {_reason(error)}"
     writer.close()
     return ""
+
+
+def _reason(error: OSError) -> str:
+    # asyncio's own text is "Connect call failed (...)"; a resolver's number is negative and not the system's.
+    return os.strerror(error.errno).lower() if error.errno and error.errno > 0 else str(error)

@@ -1,0 +1,72 @@
+"""The process: its sockets, its admin thread, its reloads, its signals."""
+
+import asyncio
+import logging
+import time
+from urllib.parse import urlsplit
+
+import uvicorn
+
+from sidecar import __version__
+from sidecar.proxy.app import Sidecar
+from sidecar.proxy.reload import Source, Watch
+from sidecar.proxy.server import address_of, listen, uvicorn_config
+from sidecar.telemetry import log
+from sidecar.telemetry.admin import AdminServer, AdminState
+from sidecar.telemetry.telemetry import Telemetry
+
+
+async def serve(source: Source) -> None:
+    """Serve until a signal ends it. Raises Invalid for a bad configuration, OSError for an address in use."""
+    rules = source.load()
+    telemetry = Telemetry(__version__)
+    app = Sidecar(rules, telemetry)
+    problem = ""
+
+    def report(said: str) -> None:
+        nonlocal problem
+        problem = said
+        telemetry.reload_failed(bool(said))
+
+    server = uvicorn.Server(uvicorn_config(app))
+    admin = AdminServer(
+        rules.config.admin.listen,
+        AdminState(
+            heartbeat=telemetry.heartbeat,
+            metrics=telemetry.metrics_page,
+            streams=lambda: telemetry.streams(time.monotonic()),
+            config=lambda: app.rules.config,
+            config_problem=lambda: problem,
+            draining=lambda: server.should_exit,
+            backends=lambda: [u for u in app.rules.config.upstreams if _beside(u.url)],
+        ),
+    )
+    sock = listen(rules.config.listen)
+    admin.start()
+    helpers = [asyncio.create_task(telemetry.heartbeat.run())]
+    if source.path:
+        helpers.append(asyncio.create_task(Watch(source, rules, app.swap, report).run()))
+    host = rules.config.admin.listen.rpartition(":")[0]
+    log.event(
+        logging.INFO,
+        "listening",
+        listen=address_of(sock),
+        admin=f"{host}:{admin.port}",
+        config=source.name,
+        upstreams=[upstream.url for upstream in rules.config.upstreams],
+        format=rules.config.defaults.format,
+        note="streams leave in this format, except where a rule says otherwise",
+    )
+    try:
+        await server.serve(sockets=[sock])
+    finally:
+        for helper in helpers:
+            helper.cancel()
+        await app.aclose()
+        admin.stop()
+        await asyncio.to_thread(telemetry.shutdown)
+
+
+def _beside(url: str) -> bool:
+    """Whether a backend stands in this pod, so that readiness may depend on it."""
+    return urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")

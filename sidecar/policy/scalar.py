@@ -154,19 +154,18 @@ def _header(value: Any, words: Words) -> str:
 
 
 def _url(value: Any, words: Words) -> str:
-    try:
-        parts = urlsplit(_text(value))
-        authority = _AUTHORITY.fullmatch(parts.netloc.rpartition("@")[2])
-        scheme, rest = parts.scheme, parts.path.strip("/") or parts.query or parts.fragment
-    except ValueError:
-        authority, scheme, rest = None, "", ""
-    if scheme not in ("http", "https") or not authority or not _port(authority[1] or "80"):
-        raise ValueError(f"{shown(value)} is not a URL; write http://HOST:PORT or https://HOST:PORT")
-    if "@" in parts.netloc:
+    if "@" in _text(value):
         raise ValueError("a URL with a password in it would be shown; let the client send the credentials")
-    if rest:
-        raise ValueError(f"a request's own path goes upstream; write {scheme}://{parts.netloc} alone")
-    return f"{scheme}://{parts.netloc}"
+    try:
+        parts = urlsplit(value)
+        authority = _AUTHORITY.fullmatch(parts.netloc)
+    except ValueError:
+        authority = None
+    if not authority or parts.scheme not in ("http", "https") or not _port(authority[1] or "80"):
+        raise ValueError(f"{shown(value)} is not a URL; write http://HOST:PORT or https://HOST:PORT")
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError(f"a request's own path goes upstream; write {parts.scheme}://{parts.netloc} alone")
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def _address(value: Any, words: Words) -> str:

@@ -67,7 +67,7 @@ async def asked(
 async def frames(response: httpx2.Response) -> AsyncGenerator[Frame, None]:
     """Blocks of the body, each with the time of the read that ended it."""
     rest = b""
-    async for data in response.aiter_raw():
+    async for data in response.aiter_bytes():
         at = time.monotonic()
         *blocks, rest = (rest + data).split(b"\n\n")
         for block in blocks:

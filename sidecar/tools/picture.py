@@ -1,6 +1,7 @@
 """The picture of two deliveries: when each token reached the client, as an SVG that reads in light and in dark."""
 
 from collections.abc import Iterable, Sequence
+from math import floor, log10
 from xml.sax.saxutils import escape
 
 from sidecar.tools.delivery import Delivery
@@ -59,7 +60,8 @@ class Scale:
     """Seconds to pixels."""
 
     def __init__(self, end: float):
-        self.step = next((step for step in (0.1, 0.25, 0.5, 1, 2, 5, 10) if end / step <= 8), 30)
+        decade = 10.0 ** floor(log10(end / 8))
+        self.step = next(step * decade for step in (1, 2, 2.5, 5, 10) if step * decade >= end / 8)
         self.end = end * 1.03
 
     def x(self, seconds: float) -> float:

@@ -92,7 +92,7 @@ async def sidecar(backend: str, folder: Path) -> AsyncIterator[Sidecar]:
     config.write_text(CONFIG.format(url=backend))
     ports = ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]
     command = [sys.executable, "-m", "sidecar", "serve", "--config", str(config), *ports]
-    async with _child(*command) as process:
+    async with child(*command) as process:
         running = Sidecar(process)
         reading = asyncio.create_task(running.read())
         try:
@@ -103,13 +103,13 @@ async def sidecar(backend: str, folder: Path) -> AsyncIterator[Sidecar]:
 
 
 @asynccontextmanager
-async def nginx(url: str, folder: Path, config: str = NGINX) -> AsyncIterator[str]:
-    """nginx before this URL, as it buffers by default or with another configuration; where it listens."""
+async def nginx(url: str, folder: Path) -> AsyncIterator[str]:
+    """nginx before this URL, buffering as it does by default; where it listens. Its workers must reach the folder."""
     port = free_port()
     path = folder / "nginx.conf"
-    path.write_text(config.format(folder=folder, port=port, url=url))
+    path.write_text(NGINX.format(folder=folder, port=port, url=url))
     command = [nginx_path() or "nginx", "-p", str(folder), "-c", str(path), "-e", str(folder / "error.log")]
-    async with _child(*command) as process:
+    async with child(*command) as process:
         await accepts(port, process)
         yield f"http://127.0.0.1:{port}"
 
@@ -142,7 +142,8 @@ async def accepts(port: int, process: asyncio.subprocess.Process, patience: floa
 
 
 @asynccontextmanager
-async def _child(*command: str) -> AsyncIterator[asyncio.subprocess.Process]:
+async def child(*command: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A process that ends with the context; its output is one pipe."""
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     pipe, merged = asyncio.subprocess.PIPE, asyncio.subprocess.STDOUT
     process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=merged, env=environment)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from sidecar.tools.dialogue import TEXT, THOUGHT
+from sidecar.tools.dialogue import TEXT, THOUGHT, Ask
 from sidecar.tools.fakellm import FakeLLM
 
 DEADLINE = 10
@@ -233,14 +233,18 @@ def test_a_client_that_does_not_read_holds_the_backend_and_its_leaving_is_seen()
     assert record["state"] == "cancelled" and 0 < record["tokens"] < 10000
 
 
-def test_pace_is_human_and_the_same_for_the_same_seed() -> None:
-    async def scene() -> list[list[float]]:
-        async with FakeLLM(pace=0.01) as llm:
-            for _ in range(2):
-                await ask(llm, "/mixed", fake="tokens=12")
-            times = [record.sent_at for record in llm.records]
-        return [[b - a for a, b in zip(sent, sent[1:], strict=False)] for sent in times]
+def test_gaps_are_human_and_the_same_in_every_request() -> None:
+    ask = Ask(1, "/mixed", "", "m", {}, {}, 1)
+    llm = FakeLLM(pace=0.01)
+    first, second = ([gap() for gap in [llm.gaps(ask)] * 12] for _ in range(2))
+    assert first == second and 0.005 <= min(first) < max(first) - 0.002 and max(first) <= 0.015
 
-    first, second = within(scene())
-    assert max(first) - min(first) > 0.002
-    assert [a - b for a, b in zip(first, second, strict=True)] == pytest.approx([0] * 11, abs=0.01)
+
+def test_a_token_waits_for_its_gap() -> None:
+    async def scene() -> list[float]:
+        async with FakeLLM(pace=0.01) as llm:
+            await ask(llm, "/mixed", fake="tokens=12")
+        return llm.records[0].sent_at
+
+    sent = within(scene())
+    assert all(b - a > 0.004 for a, b in zip(sent, sent[1:], strict=False))

@@ -51,11 +51,14 @@ class Downstream:
         self.last_write = now = self._clock()
         self._life.delivered(len(data), now, now - before)
 
-    async def finish(self) -> None:
+    async def finish(self, data: bytes = b"") -> None:
+        """The end of the answer, with its last bytes in the same write."""
         if self._beside:
             await self._beside
         self.finished = True
-        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+        await self._send({"type": "http.response.body", "body": data, "more_body": False})
+        if data:
+            self._life.delivered(len(data), self._clock())
 
     def beside(self, work: Coroutine[Any, Any, None]) -> None:
         """Run `work`, which writes by `keep_alive`, between two writes of the path."""

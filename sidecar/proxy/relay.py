@@ -20,7 +20,7 @@ from sidecar.proxy.request import ClientLeft, Request
 from sidecar.proxy.upstream import Answer, Backend, Failure
 from sidecar.proxy.vigil import Interrupted, Vigil
 from sidecar.stream import dialects, failure
-from sidecar.stream.events import CONTENT, Error, Event
+from sidecar.stream.events import CONTENT, End, Error, Event
 from sidecar.stream.framing import Frame
 from sidecar.stream.parser import StreamParser
 from sidecar.stream.wires import EVENT_STREAM, Wire, make, padding
@@ -57,6 +57,7 @@ class Exchange:
         spoken = backend.upstream.dialect
         self._client_dialect = dialects.of_path(request.path) if spoken == "auto" else spoken
         self._wire: Wire = make(format, self._client_dialect)
+        self._head: tuple[int, list[headers.Header]] = (200, [])
         self._streaming = False  # the answer is, or was opened as, a stream
         self._headed = False
         self._committed = False
@@ -106,7 +107,9 @@ class Exchange:
 
     async def _answer(self, answer: Answer) -> None:
         kind = headers.get(answer.headers, b"content-type")
-        ours = self._policy.stream != "off" and not streams.untouchable(self._request.headers, self._request.asked)
+        request = self._request
+        ours = request.method != "HEAD" and self._policy.stream != "off"
+        ours = ours and not streams.untouchable(request.headers, request.asked)
         is_stream = ours and streams.is_stream_answer(answer.status, kind, self._asked)
         readable = upstream.decoded(answer) if is_stream else None
         if readable:
@@ -121,37 +124,41 @@ class Exchange:
     # ---- a stream
 
     async def _stream(self, answer: Answer, event_stream: bool) -> None:
-        if self._downstream.started and self._format == "passthrough" and not event_stream:
+        if self._downstream.started and not self._wire.normalises and not event_stream:
             raise Failure("malformed", "the answer was opened as an event stream, and the backend's is none")
         self._streaming = True
+        self._head = (answer.status, answer.headers)
         self._wire.event_stream = self._wire.event_stream or event_stream
         self._parser = parser = StreamParser(self._backend.upstream.dialect, event_stream)
+        self._life.streaming()
         self._vigil.look()
-        life, clean = self._life, True
-        life.streaming()
+        clean = await self._relay(answer, parser)
+        if not parser.done:
+            await self._eof(clean)
+        if not self._downstream.finished:
+            await self._finish()
+        if clean:
+            await upstream.let_go(answer)
+
+    async def _relay(self, answer: Answer, parser: StreamParser) -> bool:
+        """Chunk after chunk, to the last word or the end of the body; False if the body broke off."""
+        life, clock, last_word_ends = self._life, self._clock, self._wire.normalises
         try:
             while chunk := await answer.read():
-                now = self._clock()
+                now = clock()
                 events, frames = parser.feed(chunk)
                 life.received(len(chunk))
                 life.observe(events, now)
-                await self._pass(answer, events, frames)
-                if parser.done and self._wire.normalises:
+                await self._pass(events, frames)
+                if parser.done and last_word_ends:
                     break
         except Failure as broken:
             if broken.outcome != "truncated":
                 raise
-            clean = False
-        if not parser.done:
-            events, frames = parser.eof(clean)
-            life.observe(events, self._clock())
-            await self._last(answer, events, frames)
-        if not self._downstream.finished:
-            await self._end(answer)
-        if clean and parser.done:
-            await upstream.let_go(answer)
+            return False
+        return True
 
-    async def _pass(self, answer: Answer, events: list[Event], frames: list[Frame]) -> None:
+    async def _pass(self, events: list[Event], frames: list[Frame]) -> None:
         """What one chunk said, to the client."""
         if events:
             if not self._committed and any(isinstance(event, CONTENT) for event in events):
@@ -161,28 +168,41 @@ class Exchange:
                 error = events[-1] = outcome.complete(events[-1])
                 self._outcome = error.outcome
                 if self._wire.normalises:
-                    await self._write(answer, self._wire.encode(events[:-1], frames))
+                    await self._write(self._wire.encode(events[:-1], frames))
                     await self._fail(error)
                     return
-        await self._write(answer, self._wire.encode(events, frames))
+            elif isinstance(events[-1], End) and self._wire.normalises:
+                await self._finish(self._wire.encode(events, frames))
+                return
+        await self._write(self._wire.encode(events, frames))
         if events:
-            self._idle_from = self._downstream.last_write if self._downstream.started else self._clock()
+            self._idle_from = self._clock()
 
-    async def _last(self, answer: Answer, events: list[Event], frames: list[Frame]) -> None:
+    async def _eof(self, clean: bool) -> None:
         """What the end of the body said. A failure that shows only here is ours to tell, in every format."""
-        error = events[-1] if events and isinstance(events[-1], Error) else None
-        if not error:
-            await self._pass(answer, events, frames)
-            return
-        whole = [frame for frame in frames if not frame.partial]
-        await self._write(answer, self._wire.encode(events[:-1], whole))
-        await self._fail(error)
+        assert self._parser
+        events, frames = self._parser.eof(clean)
+        self._life.observe(events, self._clock())
+        if events and isinstance(events[-1], Error):
+            whole = [frame for frame in frames if not frame.partial]
+            await self._write(self._wire.encode(events[:-1], whole))
+            await self._fail(events[-1])
+        else:
+            await self._pass(events, frames)
 
-    async def _write(self, answer: Answer, data: bytes) -> None:
+    async def _write(self, data: bytes) -> None:
         if data:
             if not self._downstream.started:
-                await self._start(answer.status, answer.headers)
+                await self._start(*self._head)
             await self._downstream.write(data)
+
+    async def _finish(self, data: bytes = b"") -> None:
+        """The whole answer is out, with these last bytes."""
+        if not self._downstream.started:
+            await self._start(*self._head)
+        self._vigil.dismiss()
+        self._outcome = self._outcome or outcome.of_finish(self._parser.finish_reason if self._parser else "")
+        await self._downstream.finish(data)
 
     async def _start(self, status: int, given: list[headers.Header]) -> None:
         """The head, and the padding that goes with it."""
@@ -192,17 +212,9 @@ class Exchange:
         await self._downstream.start(status, head)
         size = self._policy.padding.initial_bytes
         if size and self._wire.event_stream:
-            noise = os.urandom(size) if self._policy.padding.content == "random" else b""
-            comment = padding(size, noise)
+            comment = padding(size, os.urandom(size) if self._policy.padding.content == "random" else b"")
             await self._downstream.keep_alive(comment)
             self._life.padded(len(comment))
-
-    async def _end(self, answer: Answer) -> None:
-        if not self._downstream.started:
-            await self._start(answer.status, answer.headers)
-        parser = self._parser
-        self._outcome = self._outcome or outcome.of_finish(parser.finish_reason if parser else "")
-        await self._downstream.finish()
 
     # ---- not a stream
 
@@ -210,6 +222,7 @@ class Exchange:
         await self._downstream.start(answer.status, headers.plain(answer.headers, self._life.response_headers()))
         while chunk := await answer.read():
             await self._downstream.write(chunk)
+        self._vigil.dismiss()
         self._outcome = "completed" if answer.status < 400 else outcome.of_status(answer.status)
         await self._downstream.finish()
 
@@ -245,8 +258,10 @@ class Exchange:
 
     async def _interrupted(self, why: str) -> None:
         if why == "over":
-            await self._downstream.finish()
-            self._outcome = self._outcome or outcome.of_finish(self._parser.finish_reason if self._parser else "")
+            # all was said, and only the backend's connection stays open
+            await self._eof(clean=True)
+            if not self._downstream.finished:
+                await self._finish()
         elif OUTCOMES[why].code:
             await self._fail(Error(why, OUTCOMES[why].message))
         else:

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import struct
 import urllib.parse
 from typing import Any
 
@@ -19,24 +20,35 @@ _DEAD_AFTER_MS = 30_000
 class Cycle(RequestResponseCycle):
     """One request and its response. uvicorn chunks answers to HTTP/1.0 clients too, which cannot read chunks."""
 
+    _close_delimited = False
+
     async def send(self, message: Any) -> None:
-        unchunked = self.chunked_encoding is False
         if message["type"] == "http.response.start":
             if self.scope["http_version"] == "1.0" and not _has_length(message):
+                self._close_delimited = True
                 self.chunked_encoding = False
             await super().send(message)
             if message["status"] in (204, 304):
                 self.expected_content_length = 0
-        else:
-            if unchunked and self.scope["http_version"] == "1.0" and not self.expected_content_length:
-                self.expected_content_length = len(message.get("body", b""))
-            await super().send(message)
+            return
+        if self._close_delimited:
+            self.expected_content_length = len(message.get("body", b""))
+        await super().send(message)
 
     def abort(self) -> None:
-        """Break the connection at once: the client sees an error, not an end."""
+        """Break the connection: the client sees an error, not an end.
+
+        A chunked or counted body is short without its end, and what is on its way may still arrive. A
+        close-delimited one needs a reset, since its close is its end.
+        """
         self.disconnected = True
         self.message_event.set()
-        self.transport.abort()
+        if self._close_delimited or self.flow.write_paused:
+            sock = self.transport.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.transport.abort()
+        else:
+            self.transport.close()
 
 
 def _has_length(message: Any) -> bool:

@@ -47,12 +47,16 @@ class Vigil:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._over = True
+        self.dismiss()
         self._watch.cancel()
-        if self._timer:
-            self._timer.cancel()
         if kind is asyncio.CancelledError and self._outcome and not self._task.uncancel():
             raise Interrupted(self._outcome) from None
+
+    def dismiss(self) -> None:
+        """The answer is out: nothing from beside can end it any more."""
+        self._over = True
+        if self._timer:
+            self._timer.cancel()
 
     def look(self) -> None:
         """Judge now, because a deadline has come nearer, and when the next one is due."""

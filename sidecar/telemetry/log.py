@@ -21,6 +21,7 @@ def setup(stream: TextIO, level: str = "info") -> None:
     handler.setFormatter(Json())
     handler.addFilter(Quiet())
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # four lines of its own at each start, for each port
 
 
 def event(level: int, name: str, **fields: Any) -> None:

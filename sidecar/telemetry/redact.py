@@ -14,22 +14,8 @@ def redacted(config: Any) -> Any:
     return _clean("", msgspec.to_builtins(config, str_keys=True))
 
 
-def _clean(name: str, value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _clean(key, each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_clean(name, each) for each in value]
-    if isinstance(value, str) and value:
-        return HIDDEN if _secret(name) else _url(value)
-    return value
-
-
-def _secret(name: str) -> bool:
-    words = name.lower().replace("-", "_").split("_")
-    return words[-1] in SECRETS or "".join(words[-2:]) == "apikey" or words[-1] == "apikey"
-
-
-def _url(text: str) -> str:
+def url(text: str) -> str:
+    """A url without userinfo, query and fragment; any other text as it is."""
     if "://" not in text:
         return text
     try:
@@ -37,3 +23,18 @@ def _url(text: str) -> str:
     except ValueError:
         return HIDDEN
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def _clean(name: str, value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _clean(key, each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_clean(name, each) for each in value]
+    if isinstance(value, str) and value:
+        return HIDDEN if _secret(name) else url(value)
+    return value
+
+
+def _secret(name: str) -> bool:
+    words = name.lower().replace("-", "_").split("_")
+    return words[-1] in SECRETS or "".join(words[-2:]) == "apikey" or words[-1] == "apikey"

@@ -17,6 +17,7 @@ params.enable_reasoning = 0  # unless the request asks
 params.cache_prompt = False  # or input tokens depend on what was asked before
 params.warmup = False
 params.fit_params = False
+params.verbosity = 1  # errors: its log comes in parts of lines, between which ours would be torn
 server = xllamacpp.Server(params)
 print("listening", server.listening_address, flush=True)
 signal.pause()

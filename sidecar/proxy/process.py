@@ -11,7 +11,7 @@ from sidecar import __version__
 from sidecar.proxy.app import Sidecar
 from sidecar.proxy.reload import Source, Watch
 from sidecar.proxy.server import address_of, listen, uvicorn_config
-from sidecar.telemetry import log
+from sidecar.telemetry import log, redact
 from sidecar.telemetry.admin import AdminServer, AdminState
 from sidecar.telemetry.telemetry import Telemetry
 
@@ -21,13 +21,6 @@ async def serve(source: Source) -> None:
     rules = source.load()
     telemetry = Telemetry(__version__)
     app = Sidecar(rules, telemetry)
-    problem = ""
-
-    def report(said: str) -> None:
-        nonlocal problem
-        problem = said
-        telemetry.reload_failed(bool(said))
-
     server = uvicorn.Server(uvicorn_config(app))
     admin = AdminServer(
         rules.config.admin.listen,
@@ -36,7 +29,8 @@ async def serve(source: Source) -> None:
             metrics=telemetry.metrics_page,
             streams=lambda: telemetry.streams(time.monotonic()),
             config=lambda: app.rules.config,
-            config_problem=lambda: problem,
+            # a refused file leaves the one in force: the gauge and the log tell of it, readiness must not
+            config_problem=lambda: "",
             draining=lambda: server.should_exit,
             backends=lambda: [u for u in app.rules.config.upstreams if _beside(u.url)],
         ),
@@ -45,7 +39,11 @@ async def serve(source: Source) -> None:
     admin.start()
     helpers = [asyncio.create_task(telemetry.heartbeat.run())]
     if source.path:
-        helpers.append(asyncio.create_task(Watch(source, rules, app.swap, report).run()))
+        helpers.append(
+            asyncio.create_task(
+                Watch(source, rules, app.swap, lambda problem: telemetry.reload_failed(bool(problem))).run()
+            )
+        )
     host = rules.config.admin.listen.rpartition(":")[0]
     log.event(
         logging.INFO,
@@ -53,7 +51,7 @@ async def serve(source: Source) -> None:
         listen=address_of(sock),
         admin=f"{host}:{admin.port}",
         config=source.name,
-        upstreams=[upstream.url for upstream in rules.config.upstreams],
+        upstreams=[redact.url(upstream.url) for upstream in rules.config.upstreams],
         format=rules.config.defaults.format,
         note="streams leave in this format, except where a rule says otherwise",
     )

@@ -69,13 +69,14 @@ class Backend:
             extensions={"target": self._prefix + target, "timeout": {"connect": timeouts.connect or None}},
         )
         self._active += 1
+        answer = None
         try:
             with _mapped(self.upstream.name):
-                response = await self._transport.handle_async_request(message)
-        except BaseException:
-            await self._done()
-            raise
-        return _HttpxAnswer(self, response)
+                answer = _HttpxAnswer(self, await self._transport.handle_async_request(message))
+        finally:
+            if answer is None:
+                await self._done()
+        return answer
 
     async def retire(self) -> None:
         """No new request comes; the connections close when the last answer is over."""

@@ -69,13 +69,17 @@ class Document:
             self._flags[path] = flag
 
     def say(self, path: Path, message: str, *, key: bool = False) -> None:
-        """Record a problem at a value, or at its key."""
+        """Record a problem at a value, whose key it then names, or at a key."""
         ways = [path[:length] for length in range(len(path), -1, -1)]
         self._bad.update(ways)
         flag = next((self._flags[way] for way in ways if way in self._flags), None)
         marks = self._keys if key else self._values
         place = next((marks[way] for way in ways if way in marks), (1, 1))
-        self._said.append(((0, 0), Problem(flag, message)) if flag else (place, self._problem(place, message)))
+        if flag:
+            self._said.append(((0, 0), Problem(flag, message)))
+        else:
+            last = next((step for step in reversed(path) if isinstance(step, str)), "the file")
+            self._said.append((place, self._problem(place, message if key else f"{shown(last)}: {message}")))
 
     def clean(self, path: Path) -> bool:
         """Whether nothing was said at this place or below."""
@@ -113,7 +117,7 @@ class Document:
         self._nodes += 1
         self._values[path] = place = _mark(node.start_mark)
         if self._nodes > MAX_NODES or len(path) > MAX_DEPTH:
-            raise Invalid([self._problem(place, "too much: aliases grow the file beyond its bounds, write it out")])
+            raise Invalid([self._problem(place, f"too much: over {MAX_NODES} values, or aliases within each other")])
         if node.tag:
             self.say(path, f"tags such as {shown(node.tag)} have no meaning here; remove it")
         if isinstance(node, MappingNode):

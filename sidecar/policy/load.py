@@ -72,9 +72,9 @@ def _check(document: Document, read: dict[str, Any]) -> None:
             continue
         _check_upstreams(document, ("rules", index, "upstreams"), rule.get("upstreams", ()), known)
         _check_name(document, ("rules", index, "name"), rule.get("name", ""), names)
-        if document.clean(("rules", index, "match")):
+        if document.clean(("rules", index, "match")) and document.clean(("rules", index, "<<")):
             matches[index] = msgspec.convert(rule.get("match", {}), Match)
-            _check_reach(document, read["rules"], matches, index)
+            _check_reach(document, matches, index)
 
 
 def _check_upstreams(document: Document, path: Path, named: Sequence[Any], known: list[str]) -> None:
@@ -92,11 +92,10 @@ def _check_name(document: Document, path: Path, name: str, names: dict[str, int]
         names[name] = int(path[1]) + 1
 
 
-def _check_reach(document: Document, rules: list[Any], matches: dict[int, Match], index: int) -> None:
+def _check_reach(document: Document, matches: dict[int, Match], index: int) -> None:
     for earlier, match in matches.items():
         if earlier < index and _takes_all(match, matches[index]):
-            name = shown(rules[earlier].get("name", ""))
-            document.say(("rules", index), f"never reached: rule {earlier + 1} ({name}) matches all of it; move it up")
+            document.say(("rules", index), f"never reached: rule {earlier + 1} matches all of it; move this one up")
             return
 
 

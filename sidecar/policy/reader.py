@@ -116,8 +116,7 @@ class Reader:
         return self._refuse(path, f"needs {' | '.join(words)}, not {shown(data)}{closest(meant, words)}")
 
     def _refuse(self, path: Path, message: str) -> Any:
-        key = next((step for step in reversed(path) if isinstance(step, str)), "the file")
-        self._document.say(path, f"{shown(key)}: {message}")
+        self._document.say(path, message)
         return BAD
 
 

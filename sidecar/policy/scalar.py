@@ -81,7 +81,7 @@ def _duration(value: Any, words: Words) -> float:
 def _show_duration(seconds: float) -> str | int:
     if not seconds:
         return 0
-    return f"{seconds:g}s" if seconds >= 1 else f"{seconds * 1000:g}ms"
+    return f"{seconds:.12g}s" if seconds >= 1 else f"{seconds * 1000:.12g}ms"
 
 
 def _bytes(value: Any, words: Words) -> int:

@@ -42,8 +42,11 @@ def show(value: Any, shape: Shape, keyed: str = "") -> Any:
     """A value as plain data that the reader would read back to the same; what is not given is left out."""
     type_ = shape.type
     if isinstance(type_, types.StructType):
-        given = {name: (of(field.type), getattr(value, name)) for name, field in fields(type_, keyed).items()}
-        return {name: show(each, inner) for name, (inner, each) in given.items() if each not in (None, (), {}, "")}
+        known = fields(type_, keyed)
+        given = {name: getattr(value, name) for name in known}
+        return {
+            name: show(each, of(known[name].type)) for name, each in given.items() if not _absent(each, known[name])
+        }
     if isinstance(type_, types.VarTupleType):
         item = of(type_.item_type)
         if key := shape.extra.get("keyed"):
@@ -52,3 +55,9 @@ def show(value: Any, shape: Shape, keyed: str = "") -> Any:
     if isinstance(type_, types.DictType):
         return {name: show(each, of(type_.value_type)) for name, each in value.items()}
     return KINDS[shape.extra["kind"]].show(value) if "kind" in shape.extra else value
+
+
+def _absent(value: Any, field: types.Field) -> bool:
+    """Whether this is what an optional key without a default has."""
+    default = {} if field.default is msgspec.NODEFAULT else field.default
+    return value in (None, (), {}, "") and value == default

@@ -1,5 +1,6 @@
 """llama.cpp's own HTTP server with the tiny model, from a wheel that is kept in `.cache/real`."""
 
+import ctypes
 import os
 import shutil
 import subprocess
@@ -46,4 +47,9 @@ def installed() -> Path:
             shutil.rmtree(scratch)
             lacking(WHEEL, run.stderr)
         os.rename(scratch, folder)
+    if sys.platform == "linux":
+        try:
+            ctypes.CDLL("libgomp.so.1")  # GNU OpenMP, which the wheel links and does not bring
+        except OSError as error:
+            lacking(f"{WHEEL}: {error}", "apt-get install libgomp1")
     return folder

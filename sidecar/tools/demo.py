@@ -55,7 +55,13 @@ async def gather(backend: str | None, stack: AsyncExitStack, show: Show) -> Cast
     """Everybody on stage: the backend, the sidecar before it, nginx before that."""
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sidecar-demo-")))
     os.chmod(folder, 0o755)
-    llm = None if backend else await stack.enter_async_context(FakeLLM(pace=0.05, say=show.say))
+    llm = (
+        None
+        if backend
+        else await stack.enter_async_context(
+            FakeLLM(pace=0.05, say=lambda line: show.tell("backend", line.removeprefix("backend: "), "backend"))
+        )
+    )
     url = llm.url if llm else (backend or "").rstrip("/").removesuffix("/v1")
     model = "fake-mini" if llm else await first_model(url)
     sidecar = await stack.enter_async_context(stage.sidecar(url, folder))

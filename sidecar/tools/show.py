@@ -46,6 +46,12 @@ class Show:
         """One line, cut to the width: who speaks, and what."""
         self._print(f"    {lane:<9}" + self._paint(style, clip(text, WIDTH - 13)))
 
+    def tell(self, lane: str, text: str, style: str = "plain") -> None:
+        """The same uncut: wrapped beside its lane."""
+        lines = wrap(text, WIDTH - 13, break_on_hyphens=False)
+        for label, line in zip([lane, *[""] * len(lines)], lines, strict=False):
+            self.line(label, line, style)
+
     def say(self, text: str, style: str = "plain") -> None:
         """A sentence, wrapped."""
         for line in wrap(text, WIDTH - 4, break_long_words=False, break_on_hyphens=False):

@@ -16,7 +16,7 @@ MARK = 0.1
 
 async def play(number: int, cast: Cast, show: Show) -> Verdict:
     """Both deliveries, drawn as they come and measured."""
-    show.title(number, NAME, "The same answer twice. Each mark is 0.1 s: · nothing, • a token or two, █ a lump.")
+    show.title(number, NAME, "The same answer twice. A mark is 0.1 s: · nothing, • tokens, █ a lump.")
     if not cast.nginx:
         show.say(f"{MISSING}, so this scene is left out.", "note")
         return Verdict(NAME, EXPECTED, MISSING, "FAILED" if cast.nginx_required else "skipped")

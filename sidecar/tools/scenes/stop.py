@@ -13,21 +13,19 @@ TOKENS = 12
 
 async def play(number: int, cast: Cast, show: Show) -> Verdict:
     """With the embedded backend as the witness: its own line, and the time until it saw the close."""
-    show.title(number, NAME, f"The client closes its connection after {TOKENS} tokens; then speaks the backend itself.")
+    show.title(number, NAME, f"The client leaves after {TOKENS} tokens; the last word is the backend's own.")
     request = len(cast.backend.records) + 1
     left = await leave(cast, show, {"x-fake": "pace=0.12"})
     record = await cast.backend.ended(request)
     delay = (record.ended_at or 0.0) - left
-    show.say(f"It saw the close {delay * 1000:.1f} ms after the client had left.")
+    show.line("", f"{delay * 1000:.1f} ms after the client's close", "title")
     seen = f"{record.state} after {record.tokens} of {record.of} tokens, {delay * 1000:.1f} ms after the close"
     return Verdict.of(NAME, "the backend's generation ends", seen, record.state == "cancelled" and delay < 1)
 
 
 async def play_own(number: int, cast: Cast, show: Show) -> Verdict:
     """With the sidecar's own log line as the witness, where the backend is a person's own."""
-    show.title(
-        number, NAME, f"The client leaves after {TOKENS} tokens; then the sidecar closes its side to the backend."
-    )
+    show.title(number, NAME, f"The client leaves after {TOKENS} tokens; the sidecar closes the backend's connection.")
     left = await leave(cast, show, {})
     line = await cast.sidecar.event(ended_by_its_client)
     delay = time.monotonic() - left

@@ -17,7 +17,7 @@ ARGUMENTS = {"city": "Zürich", "days": 3}
 
 async def play(number: int, cast: Cast, show: Show) -> Verdict:
     """The backend's fragments as they leave it, then the one frame that the client gets."""
-    show.title(number, NAME, "The arguments leave the backend in fragments; the client gets one call, parsed.")
+    show.title(number, NAME, "The arguments leave the backend in pieces; the client gets one parsed call.")
     fragments: list[str] = []
 
     def tap(raw: bytes) -> None:
@@ -28,10 +28,10 @@ async def play(number: int, cast: Cast, show: Show) -> Verdict:
     cast.backend.tap = tap
     frames = []
     body = cast.chat(tools=[{"type": "function", "function": FORECAST}])
-    async with asked(cast.chat_url, body, {"x-fake": "pace=0.2"}) as heard:
+    async with asked(cast.chat_url, body, {"x-fake": "pace=0.12"}) as heard:
         async for frame in heard:
             frames.append(frame)
-            show.line("client", frame.data or frame.block, "client")
+            show.tell("client", frame.data or frame.block, "client")
     calls = [frame.envelope()["data"]["tool_call"] for frame in frames if frame.message == "tool_call"]
     right = [call.get("arguments") for call in calls] == [ARGUMENTS]
     seen = f"{len(fragments)} fragments, {len(calls)} `tool_call`, its arguments {'right' if right else 'wrong'}"

@@ -177,7 +177,8 @@ class NDJSON(Delimited):
             end = buffer.find(b"\n", start) + 1
             if not end:
                 return -1
-            if self._document is None and (line := bytes(buffer[:end]).removeprefix(BOM).strip()):
+            line = buffer[buffer.rfind(b"\n", 0, end - 1) + 1 : end] if self._document is None else b""
+            if line := bytes(line).removeprefix(BOM).strip():
                 self._document = not _is_json(line)
                 continue
             return end
@@ -192,25 +193,35 @@ class Text:
 
     def __init__(self) -> None:
         self._rest = b""
+        self._first = True
 
     def feed(self, chunk: bytes) -> list[Frame]:
         block = self._rest + chunk
         cut = len(block) - _unfinished_utf8(block)
         self._rest = block[cut:]
-        return [Frame(block[:cut], block[:cut])] if cut else []
+        return [self._frame(block[:cut])] if cut else []
 
     def eof(self) -> list[Frame]:
         rest, self._rest = self._rest, b""
-        return [Frame(rest, rest)] if rest else []
+        return [self._frame(rest)] if rest else []
+
+    def _frame(self, block: bytes) -> Frame:
+        first, self._first = self._first, False
+        return Frame(block.removeprefix(BOM) if first else block, block)
 
 
 class Sniff:
-    """The framing that the first bytes show, whatever the headers said. Waits for as few bytes as decide it."""
+    """The framing that the first bytes show, whatever the headers said. Waits for as few bytes as decide it.
+
+    `event_stream` is what the content type says; `text` whether the body may have no framing at all.
+    """
 
     _FIELDS = (b"data", b"event", b"id", b"retry", b"error")
+    _FIELD = re.compile(rb"[A-Za-z_-]{1,63}:")
 
-    def __init__(self, event_stream: bool = False) -> None:
+    def __init__(self, event_stream: bool = False, text: bool = True) -> None:
         self._event_stream = event_stream
+        self._unframed: type[SSE | Text] = Text if text else SSE
         self._head = b""
         self.chosen: Framing | None = None
 
@@ -227,26 +238,36 @@ class Sniff:
     def eof(self) -> list[Frame]:
         frames: list[Frame] = []
         if not self.chosen:
-            self.chosen = SSE() if self._event_stream or not self._head.strip() else Text()
+            self.chosen = SSE() if self._empty(self._head) or self._cut(self._head) else self._unframed()
             frames = self.chosen.feed(self._head)
         return frames + self.chosen.eof()
 
-    def _choose(self, head: bytes) -> Framing | None:
+    def _empty(self, head: bytes) -> bool:
+        return BOM.startswith(head) or not head.removeprefix(BOM).strip()
+
+    def _cut(self, head: bytes) -> bool:
         body = head.removeprefix(BOM).lstrip()
-        if not body or BOM.startswith(head):
-            return Text() if len(head) > TAIL_BYTES else None
+        return self._event_stream and any(name.startswith(body) for name in self._FIELDS)
+
+    def _choose(self, head: bytes) -> Framing | None:
+        return self._look(head[:TAIL_BYTES]) or (self._unframed() if len(head) >= TAIL_BYTES else None)
+
+    def _look(self, head: bytes) -> Framing | None:
+        if self._empty(head):
+            return None
+        body = head.removeprefix(BOM).lstrip()
         if body[:1] == b"{":
             return NDJSON()
         if body[:1] == b":":
             return SSE()
         field = re.split(rb"[:\r\n]", body, maxsplit=1)[0]
         ended = len(field) < len(body)
-        if ended and (field in self._FIELDS or self._event_stream and re.fullmatch(rb"[A-Za-z_-]+", field)):
+        if ended and (field in self._FIELDS or self._event_stream and self._FIELD.match(body)):
             return SSE()
         waiting = not ended and (
             any(name.startswith(field) for name in self._FIELDS) or self._event_stream and len(field) < 64
         )
-        return None if waiting else Text()
+        return None if waiting else self._unframed()
 
 
 def _is_json(line: bytes) -> bool:

@@ -5,6 +5,7 @@ answer does not depend on how the bytes were cut. Unknown frames become `Extensi
 """
 
 import json
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -26,7 +27,7 @@ from sidecar.stream.events import (
     ToolCallEnd,
     Usage,
 )
-from sidecar.stream.framing import Frame, Framing, Sniff, Text
+from sidecar.stream.framing import SSE, Frame, Framing, Sniff, Text
 from sidecar.stream.toolcalls import MAX_ARGUMENTS, Parse, ToolCalls
 
 Parsed = tuple[list[Event], list[Frame]]
@@ -40,14 +41,14 @@ class StreamParser:
     """
 
     def __init__(self, dialect: str = "auto", event_stream: bool = False, parse: Parse = msgspec.json.decode) -> None:
-        self.dialect = dialect
+        self._auto = dialect in ("auto", "homemade")  # the home-made formats alternate, so nothing is ruled out
+        self.dialect = "auto" if self._auto else dialect
         self.done = False
         self.finish_reason = ""
         self.unknown_frames = 0
-        self._auto = dialect == "auto"
         self._parse = parse
-        self._framing: Framing = Text() if dialect == "text" else Sniff(event_stream)
-        self._decode: Decode = _nothing if self._auto else dialects.load(dialect).decoder()
+        self._framing = _framing(dialect, event_stream, self._auto)
+        self._decode: Decode = _unknown if self._auto else dialects.load(dialect).decoder()
         self._started = False
         self._plain = False  # the last frame was plain text
         self._finished: dict[int, bool] = {}  # choice -> it said why it finished
@@ -100,54 +101,40 @@ class StreamParser:
             self._emit(Error("malformed", f"the backend sent {frame.fault}"), events)
             return
         self._event_id = self._event_id or bool(frame.id)
-        try:
-            said = self._decode(frame)
-        except (ValueError, RecursionError):
-            said = self._mended(frame)
+        said = _understood(self._decode, frame)
         if said is None:
             said = self._recognise(frame)
         else:
             self._plain = self.dialect == "text"
         for event in said:
+            if self.done:
+                return
             if type(event) is TextDelta and self._started:
                 self._finished.setdefault(event.choice, False)
                 events.append(event)
-            elif not self.done:
+            else:
                 self._emit(event, events)
-
-    def _mended(self, frame: Frame) -> Iterable[Event] | None:
-        """The frame with what JSON does not allow in text (bad UTF-8, half a surrogate pair, control characters)
-        replaced; None if that was not its fault."""
-        text = (frame.data or b"").decode("utf-8", "replace")
-        try:
-            lenient = json.dumps(json.loads(text, strict=False), ensure_ascii=False)
-            frame.data = lenient.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
-            return self._decode(frame)
-        except (ValueError, RecursionError):
-            return None
 
     def _recognise(self, frame: Frame) -> Iterable[Event]:
         """The frame is not the current dialect's: it may be another's, where that was left open."""
-        self._plain = False
         data = frame.data or b""
-        try:
-            said = msgspec.json.decode(data)
-        except (ValueError, RecursionError):
-            said = None
-        if self._auto:
-            plain = isinstance(self._framing, Sniff) and isinstance(self._framing.chosen, Text)
-            name = "text" if plain else dialects.recognise(frame, said)
-            if name:
-                decode = dialects.load(name).decoder()
-                events: Iterable[Event] | None = decode(frame)
-                if events is not None:
-                    # one plain line between JSON frames does not make the rest plain
-                    self._plain = name == "text"
-                    if not self._plain or plain:
-                        self._decode = decode
-                    self.dialect = name if self.dialect in ("auto", "text") or name != "text" else self.dialect
-                    return events
-        if not data.strip() or data == b"{}":
+        if not data:
+            return ()
+        self._plain = False
+        said = _read(data)
+        plain = isinstance(self._framing, Sniff) and isinstance(self._framing.chosen, Text)
+        name = "text" if plain else dialects.recognise(frame, said) if self._auto else ""
+        if name:
+            decode = dialects.load(name).decoder()
+            events = _understood(decode, frame)
+            if events is not None:
+                # one plain line between JSON frames does not make the rest plain
+                self._plain = name == "text"
+                if not self._plain or plain:
+                    self._decode = decode
+                self.dialect = name if self.dialect in ("auto", "text") or name != "text" else self.dialect
+                return events
+        if not data.strip() or said == {}:
             return ()
         self.unknown_frames += 1
         value = data[:65536].decode("utf-8", "replace") if said is None else said
@@ -219,6 +206,8 @@ class StreamParser:
         for choice in [choice for choice, finished in (self._finished or {0: False}).items() if not finished]:
             # the dialect has no finish reason, or this backend never sends one
             self._finish(Finish("stop", "", choice), events)
+        for calls in self._tool_calls.values():  # that came after their choice had finished
+            events += calls.end_all(cut=False)
         events.append(event)
         self.done = True
 
@@ -236,16 +225,58 @@ _HANDLERS: dict[type[Event], Callable[[StreamParser, Any, list[Event]], None]] =
 }
 
 
-def _nothing(frame: Frame) -> None:
-    """The decoder before any dialect is known."""
+def _framing(dialect: str, event_stream: bool, text: bool) -> Framing:
+    if dialect == "text":  # any of it is text, JSON too, so nothing can be told from its first bytes
+        return SSE() if event_stream else Text()
+    return Sniff(event_stream, text)
+
+
+def _unknown(frame: Frame) -> None:
+    """The decoder before any dialect is known: nobody's frame, but it must be readable."""
+    if (frame.data or b"").lstrip()[:1] == b"{":
+        msgspec.json.decode(frame.data or b"")
+
+
+def _understood(decode: Decode, frame: Frame) -> Iterable[Event] | None:
+    """What the dialect makes of the frame, mended if it must be; None where it is not the dialect's."""
+    try:
+        return decode(frame)
+    except (ValueError, RecursionError):
+        frame.data = _mended(frame.data or b"")
+    try:
+        return decode(frame)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _read(data: bytes) -> Any:
+    """The JSON value; None where it is none."""
+    try:
+        return msgspec.json.decode(data)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _mended(data: bytes) -> bytes:
+    """The same JSON without what only some writers allow: bad UTF-8, half a surrogate pair, control characters,
+    NaN and infinite numbers. The data as it was where that is not its fault."""
+    try:
+        value = json.loads(data.decode("utf-8", "replace"), strict=False, parse_constant=_null, parse_float=_finite)
+        text = json.dumps(value, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return data
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
+
+
+def _null(constant: str) -> None:
+    """Python's own JSON writer says NaN and -Infinity, which are none in JSON: logprobs hold them."""
+
+
+def _finite(digits: str) -> float | None:
+    number = float(digits)
+    return number if math.isfinite(number) else None
 
 
 def _complete(data: bytes) -> bool:
     """Whether an unterminated rest says all it has to: `[DONE]`, or complete JSON."""
-    if data.strip() == b"[DONE]":
-        return True
-    try:
-        msgspec.json.decode(data)
-    except (ValueError, RecursionError):
-        return False
-    return True
+    return data.strip() in (b"[DONE]", b"null") or _read(data) is not None

@@ -68,6 +68,7 @@ class ToolCalls:
         given = "" if said.id == "null" else said.id
         call = self._by_key.get(said.index) or (self._calls[-1] if said.index is None and self._calls else None)
         another = call and given and call.given_id and given != call.given_id
+        another = another or (call and said.index is None and call.name and said.name not in ("", call.name))
         if call and not another and (call.open or not (said.name or given)):
             return call
         call = _Call(len(self._calls), given)
@@ -84,16 +85,16 @@ class ToolCalls:
             parses = 1 if text.strip() else 0
             arguments = self._read(text)
         size = len(text.encode("utf-8", "replace"))
-        invalid = not isinstance(arguments, dict)
+        invalid = arguments is None
         return ToolCallEnd(
             call.number, call.id, call.name, arguments, text, invalid, call.fragments, size, parses, self._choice
         )
 
-    def _read(self, text: str) -> Any:
+    def _read(self, text: str) -> dict[str, Any] | None:
         if not text.strip():
             return {}
         try:
             value = self._parse(text)
         except (ValueError, RecursionError):
             return None
-        return {} if value is None else value
+        return {} if value is None else value if isinstance(value, dict) else None

@@ -1,7 +1,7 @@
 """The formats that teams write themselves, recognised frame by frame, so they may alternate within one stream.
 
 `{"chunk": T, "type": K}`, `{"content": T}`, `{"done": true}`, `{"error": M}`, the standard envelope itself
-(`{"type": ..., "data": {...}}`), and `[DONE]`. Plain text between them is the parser's to take.
+(`{"type": ..., "data": {...}}`), `event: error` and `[DONE]`. Plain text between them is the parser's to take.
 """
 
 from collections.abc import Iterable
@@ -11,6 +11,7 @@ import msgspec
 
 from sidecar.stream import failure
 from sidecar.stream.dialects import Decode
+from sidecar.stream.dialects.openai_chat import count
 from sidecar.stream.events import (
     End,
     Error,
@@ -32,10 +33,11 @@ PING = b": ping\n\n"
 _STATUS = ("status", "progress", "info")
 _COUNTS = ("input_tokens", "output_tokens", "total_tokens", "cached_input_tokens", "reasoning_tokens")
 _END = ("complete", "done", "end")
+_RESERVED = ("message", "content", "progress", "choice", "tool_call", "value")
 
 
 def matches(frame: Frame, said: Any) -> bool:
-    if (frame.data or b"").strip() == b"[DONE]":
+    if (frame.data or b"").strip() == b"[DONE]" or frame.name == "error":
         return True
     if not isinstance(said, dict):
         return False
@@ -57,13 +59,13 @@ def _decode(frame: Frame) -> Iterable[Event] | None:
     if data == b"[DONE]":
         return [End()]
     if data[:1] != b"{":
-        return None
+        return [failure.read(data.decode("utf-8", "replace"))] if data and frame.name == "error" else None
     said = msgspec.json.decode(data)
     if not matches(frame, said):
         return None
     if isinstance(said.get("data"), dict) and said.get("type") in _ENVELOPE:
         return _ENVELOPE[said["type"]](said["data"])
-    return list(_plain(said))
+    return [failure.read(said)] if frame.name == "error" else list(_plain(said))
 
 
 def _plain(said: dict[str, Any]) -> Iterable[Event]:
@@ -85,7 +87,8 @@ def _plain(said: dict[str, Any]) -> Iterable[Event]:
 
 def _progress(said: dict[str, Any]) -> dict[str, Any]:
     value = said.get("progress")
-    return {"progress": value} if isinstance(value, int | float) and 0 <= value <= 1 else {}
+    known = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
+    return {"progress": value} if known else {}
 
 
 def _chunk(data: dict[str, Any]) -> Iterable[Event]:
@@ -103,8 +106,11 @@ def _status(data: dict[str, Any]) -> Iterable[Event]:
     if message == "reasoning" and "content" in data:
         return _reasoning(data)
     if message == "tool_call" and isinstance(data.get("tool_call"), dict):
-        return _tool_call({**data["tool_call"], "done": True})
-    return [Status(str(message or ""), {key: value for key, value in data.items() if key != "message"})]
+        return _tool_call({**data["tool_call"], "choice": data.get("choice"), "done": True})
+    if message == "extension" and isinstance(data.get("name"), str):
+        return [Extension(data["name"], data.get("value"))]
+    own = {key: value for key, value in data.items() if key not in _RESERVED}
+    return [Status(str(message or ""), own | _progress(data))]
 
 
 def _tool_call(data: dict[str, Any]) -> Iterable[Event]:
@@ -130,12 +136,12 @@ def _complete(data: dict[str, Any]) -> Iterable[Event]:
     events: list[Event] = []
     said = data.get("usage")
     if isinstance(said, dict):
-        counts: dict[str, Any] = {
-            key: value for key, value in said.items() if key in _COUNTS and isinstance(value, int)
-        }
-        events.append(Usage(**counts))
-    if reason := data.get("finish_reason"):
-        events.append(Finish(canonical(reason), str(reason)))
+        counts = {key: count(said.get(key)) for key in _COUNTS}
+        events.append(Usage(**counts, source="estimated" if said.get("source") == "estimated" else "reported"))
+    others = data.get("choices")
+    for choice in (data, *(others if isinstance(others, list) else ())):
+        if isinstance(choice, dict) and (reason := choice.get("finish_reason")):
+            events.append(Finish(canonical(reason), str(reason), _choice(choice)))
     return [*events, End()]
 
 

@@ -88,7 +88,6 @@ def decoder() -> Decode:
             return [failure.read(chunk.error)] if chunk.error else None
         events: list[Event] = []
         if not named and (chunk.model or chunk.id):
-            named = True
             events.append(Start(chunk.model or "", chunk.id or ""))
         for choice in chunk.choices:
             _choice(choice, events)
@@ -97,9 +96,11 @@ def decoder() -> Decode:
         if chunk.prompt_progress:
             events.append(_progress(chunk.prompt_progress))
         if chunk.error:
-            events.append(failure.read(chunk.error))
+            # OpenRouter says finish_reason "error" in the frame that says which
+            events = [event for event in events if type(event) is not Finish] + [failure.read(chunk.error)]
         elif chunk.object == "chat.completion":
             events.append(End())
+        named = named or bool(events)
         return events
 
     return decode
@@ -113,7 +114,7 @@ def _not_json(data: bytes) -> Iterable[Event] | None:
 
 
 def _choice(choice: _Choice, events: list[Event]) -> None:
-    index = choice.index or 0
+    index = max(0, choice.index or 0)
     delta = choice.delta or choice.message
     if delta is None:
         if choice.text:
@@ -143,12 +144,15 @@ def _content(content: Any, index: int, events: list[Event]) -> None:
         events.append(TextDelta(content, index))
         return
     for part in content if isinstance(content, list) else ():
-        if isinstance(part, dict) and isinstance(part.get("text"), str):
-            events.append(TextDelta(part["text"], index))
-        elif isinstance(part, dict) and isinstance(part.get("thinking"), list):
-            # fixture: mistral thinks in content parts
+        if not isinstance(part, dict):
+            continue
+        if isinstance(text := part.get("text"), str) and text:
+            events.append(TextDelta(text, index))
+        elif isinstance(part.get("thinking"), list):
+            # Mistral thinks in content parts
             words = "".join(str(p.get("text", "")) for p in part["thinking"] if isinstance(p, dict))
-            events.append(ReasoningDelta(words, index))
+            if words:
+                events.append(ReasoningDelta(words, index))
 
 
 def arguments(raw: msgspec.Raw) -> str:
@@ -164,15 +168,16 @@ def usage(said: dict[str, Any]) -> Usage:
     inner = said.get("prompt_tokens_details")
     outer = said.get("completion_tokens_details")
     return Usage(
-        _count(said.get("prompt_tokens")),
-        _count(said.get("completion_tokens")),
-        _count(said.get("total_tokens")),
-        _count(inner.get("cached_tokens") if isinstance(inner, dict) else None),
-        _count(outer.get("reasoning_tokens") if isinstance(outer, dict) else said.get("reasoning_tokens")),
+        count(said.get("prompt_tokens")),
+        count(said.get("completion_tokens")),
+        count(said.get("total_tokens")),
+        count(inner.get("cached_tokens") if isinstance(inner, dict) else None),
+        count(outer.get("reasoning_tokens") if isinstance(outer, dict) else said.get("reasoning_tokens")),
     )
 
 
-def _count(value: Any) -> int | None:
+def count(value: Any) -> int | None:
+    """A number of tokens; None for what is none."""
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 

@@ -9,8 +9,8 @@ from sidecar.stream.framing import Frame
 
 
 def matches(frame: Frame, said: Any) -> bool:
-    """Broken JSON is not text: a cut or garbled frame must not be shown to a reader."""
-    return said is None and (frame.data or b"").lstrip()[:1] != b"{"
+    """All but a JSON object, whole or broken: a cut or garbled frame must not be shown to a reader."""
+    return (frame.data or b"").lstrip()[:1] != b"{"
 
 
 def decoder() -> Decode:

@@ -83,22 +83,26 @@ def busy(llama: str) -> int:
 
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages"])
-def test_an_error_inside_a_stream_becomes_the_last_frame(path: str, crowded: str) -> None:
-    body = openai_body(Question("tiny", ENDLESS, more={"max_tokens": 9999}))
-    with closing(curled(crowded + path, body)) as first, closing(curled(crowded + path, body)) as second:
+def test_an_error_inside_a_stream_becomes_the_last_frame(path: str, crowded: SidecarProcess) -> None:
+    bodies = [openai_body(Question(f"{path} {number}", ENDLESS, more={"max_tokens": 9999})) for number in (1, 2)]
+    url = crowded.url + path
+    with closing(curled(url, bodies[0])) as first, closing(curled(url, bodies[1])) as second:
         next(first), next(second)
         for frames in (list(first), list(second)):
             assert {frame["type"] for frame in frames[:-1]} == {"chunk"}
             assert frames[-1]["type"] == "error"
             assert frames[-1]["data"]["message"] == "Context size has been exceeded."
+    assert {crowded.told(model=body["model"])["outcome"] for body in bodies} == {"upstream_error"}
 
 
 @pytest.mark.parametrize(
     ("name", "error"), [("openai-python", openai.APIError), ("anthropic-python", anthropic.APIStatusError)]
 )
-def test_an_error_inside_a_stream_is_raised_by_its_sdk(name: str, error: type[Exception], crowded: str) -> None:
-    question = Question("tiny", ENDLESS, more={"max_tokens": 9999})
-    with closing(CLIENTS[name](crowded, question)) as first, closing(CLIENTS[name](crowded, question)) as second:
+def test_an_error_inside_a_stream_is_raised_by_its_sdk(
+    name: str, error: type[Exception], crowded: SidecarProcess
+) -> None:
+    client, question = CLIENTS[name], Question("tiny", ENDLESS, more={"max_tokens": 9999})
+    with closing(client(crowded.url, question)) as first, closing(client(crowded.url, question)) as second:
         next(first), next(second)
         for pieces in (first, second):
             with pytest.raises(error, match="Context size has been exceeded"):
@@ -106,22 +110,22 @@ def test_an_error_inside_a_stream_is_raised_by_its_sdk(name: str, error: type[Ex
 
 
 @pytest.fixture(scope="module")
-def crowded() -> Iterator[str]:
+def crowded() -> Iterator[SidecarProcess]:
     """A sidecar before a server whose cache is too small for two endless answers."""
     with llama_server(context=4096, slots=2) as url, SidecarProcess(url) as process:
-        yield process.url
+        yield process
 
 
 @pytest.mark.parametrize(
     ("method", "path", "body"),
     [
-        ("GET", "/v1/models", None),
+        ("GET", "/props", None),
         ("POST", "/tokenize", {"content": "naïve 日本"}),
         ("POST", "/v1/chat/completions", {"stream": True}),
         ("POST", "/v1/chat/completions", {"messages": [{"role": "user", "content": "x" * 70000}], "stream": True}),
         ("GET", "/nowhere", None),
     ],
-    ids=["models", "tokenize", "invalid", "too-long", "missing"],
+    ids=["props", "tokenize", "invalid", "too-long", "missing"],
 )
 def test_what_is_no_stream_passes_untouched(method: str, path: str, body: Any, llama: str, sidecar: str) -> None:
     direct, through = (httpx2.request(method, url + path, json=body) for url in (llama, sidecar))

@@ -24,8 +24,8 @@ lint: $(VENV)/development ## ruff and mypy
 	@ruff check
 	@mypy
 
-fuzz: $(VENV)/development ## ten thousand mutations of every recorded stream
-	@SIDECAR_MUTATIONS=10000 python -m pytest tests/stream/test_mutations.py $(ARGS)
+fuzz: $(VENV)/development ## ten thousand mutations of every recorded stream and configuration
+	@SIDECAR_MUTATIONS=10000 python -m pytest $(wildcard tests/*/test_mutations.py) $(ARGS)
 
 lock: $(BIN)/python ## the newest versions, with hashes, into both lock files
 	@python -m pip install --quiet uv

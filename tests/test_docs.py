@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 from sidecar.__main__ import main
 from sidecar.policy.outcome import OUTCOMES
+from sidecar.stream import dialects, wires
 from sidecar.telemetry import names
 
 ROOT = Path(__file__).parents[1]
@@ -100,6 +101,11 @@ def test_the_frames_of_the_readme_are_envelopes() -> None:
     assert {json.loads(frame)["type"] for frame in frames} == {"chunk", "status", "error", "complete"}
     for frame in frames:
         jsonschema.validate(json.loads(frame), schema)
+
+
+def test_the_readme_names_every_dialect_and_format() -> None:
+    text = (ROOT / "README.md").read_text()
+    assert [name for name in (*dialects.names(), *wires.NAMES) if name not in text] == []
 
 
 def test_the_runbook_has_every_outcome_as_it_is() -> None:

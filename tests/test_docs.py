@@ -56,6 +56,12 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 @each_page
+def test_files_that_are_named_exist(page: Path) -> None:
+    named = re.findall(r"`((?:sidecar|tests|config|charts|runbook)/[\w./-]+)`", page.read_text())
+    assert [path for path in named if "foo" not in path and not (ROOT / path).exists()] == []
+
+
+@each_page
 def test_commands_exist(page: Path) -> None:
     for words in commands(page, "sidecar"):
         if words[0].startswith("-"):

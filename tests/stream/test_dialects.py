@@ -19,7 +19,7 @@ def ends_where_the_body_ends(fixture: Fixture) -> bool:
 
 
 def test_every_dialect_has_a_fixture_and_every_fixture_a_dialect() -> None:
-    assert {folder.name for folder in FOLDER.iterdir()} == set(dialects.ORDER)
+    assert {folder.name for folder in FOLDER.iterdir() if folder.is_dir()} == set(dialects.ORDER)
     assert {fixture.dialect for fixture in FIXTURES} == set(dialects.ORDER)
 
 

@@ -132,9 +132,14 @@ class SSE(Delimited):
         self.last_event_id = ""
         self.retry_ms: int | None = None
         self._first = True
+        self._returns = False  # a CR was seen: looked for once a chunk, not once a frame
+
+    def feed(self, chunk: bytes) -> list[Frame]:
+        self._returns = self._returns or b"\r" in chunk
+        return super().feed(chunk)
 
     def _end(self, buffer: bytes | bytearray, start: int) -> int:
-        if buffer.find(b"\r", start) < 0:
+        if not self._returns:
             end = buffer.find(b"\n\n", start)
             return end + 2 if end >= 0 else -1
         found = self._BLANK_LINE.search(buffer, start)

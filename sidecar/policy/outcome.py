@@ -82,7 +82,9 @@ OUTCOMES = {
 
 def of_finish(reason: str) -> str:
     """The outcome of a whole stream whose choice 0 finished with this canonical reason."""
-    return {"length": "length", "content_filter": "content_filtered"}.get(reason, "completed")
+    return {"length": "length", "content_filter": "content_filtered", "error": "upstream_error"}.get(
+        reason, "completed"
+    )
 
 
 def of_status(status: int) -> str:

@@ -20,17 +20,22 @@ _STREAMS = (
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """What the body says: `stream` is None where it is silent; `rpc` marks JSON-RPC, which nobody touches."""
+    """What the body says: `stream` is None where it is silent; `rpc` marks JSON-RPC, which nobody touches.
+
+    `usage`: OpenAI's `stream_options.include_usage` is true.
+    """
 
     model: str = ""
     stream: bool | None = None
     rpc: bool = False
+    usage: bool = False
 
 
 class _Body(msgspec.Struct):
     model: msgspec.Raw = msgspec.Raw(b"")
     stream: msgspec.Raw = msgspec.Raw(b"")
     jsonrpc: msgspec.Raw | None = None
+    stream_options: msgspec.Raw = msgspec.Raw(b"null")
 
 
 # 6 ms for 8 MB, where building the whole value takes 33 ms and stalls every other stream for as long
@@ -44,10 +49,12 @@ def read_body(body: bytes) -> Asked:
         if isinstance(said, list):
             return Asked(rpc=any(part.jsonrpc is not None for part in said))
         model = msgspec.json.decode(said.model, type=str) if bytes(said.model)[:1] == b'"' else ""
+        options = msgspec.json.decode(said.stream_options)
     except (ValueError, RecursionError):
         return Asked()
     stream = {b"true": True, b"false": False}.get(bytes(said.stream))
-    return Asked(model, stream, said.jsonrpc is not None)
+    usage = isinstance(options, dict) and options.get("include_usage") is True
+    return Asked(model, stream, said.jsonrpc is not None, usage)
 
 
 def model_in_path(path: str) -> str:

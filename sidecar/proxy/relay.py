@@ -55,8 +55,9 @@ class Exchange:
         self._life = life
         self._clock = clock
         spoken = backend.upstream.dialect
-        self._client_dialect = dialects.of_path(request.path) if spoken == "auto" else spoken
-        self._wire: Wire = make(format, self._client_dialect)
+        query = request.scope["query_string"].decode("latin-1")
+        self._client_dialect = dialects.of_path(request.path, query) if spoken == "auto" else spoken
+        self._wire: Wire = make(format, self._client_dialect, life.stream_id, int(time.time()), request.asked.usage)
         self._head: tuple[int, list[headers.Header]] = (200, [])
         self._streaming = False  # the answer is, or was opened as, a stream
         self._headed = False
@@ -172,6 +173,7 @@ class Exchange:
                     await self._fail(error)
                     return
             elif isinstance(events[-1], End) and self._wire.normalises:
+                self._wire.outcome = self._whole()
                 await self._finish(self._wire.encode(events, frames))
                 return
         await self._write(self._wire.encode(events, frames))
@@ -201,8 +203,12 @@ class Exchange:
         if not self._downstream.started:
             await self._start(*self._head)
         self._vigil.dismiss()
-        self._outcome = self._outcome or outcome.of_finish(self._parser.finish_reason if self._parser else "")
+        self._outcome = self._outcome or self._whole()
         await self._downstream.finish(data)
+
+    def _whole(self) -> str:
+        """The outcome of a stream that has said its last word."""
+        return outcome.of_finish(self._parser.finish_reason if self._parser else "")
 
     async def _start(self, status: int, given: list[headers.Header]) -> None:
         """The head, and the padding that goes with it."""

@@ -163,6 +163,9 @@ class SSE(Delimited):
                 data = value if data is None else data + b"\n" + value
             elif field == b"event":
                 name = value.decode("utf-8", "replace")
+            elif field == b"error" and data is None:
+                # llama.cpp before 2025-10 said its errors in a field of that name
+                name, data = "error", value
             elif field == b"id" and b"\0" not in value:
                 self.last_event_id = value.decode("utf-8", "replace")
             elif field == b"retry" and value.isdigit():  # bytes.isdigit is ASCII only, as the standard asks
@@ -213,66 +216,6 @@ class Text:
     def _frame(self, block: bytes) -> Frame:
         first, self._first = self._first, False
         return Frame(block.removeprefix(BOM) if first else block, block)
-
-
-class Sniff:
-    """The framing that the first bytes show, whatever the headers said. Waits for as few bytes as decide it.
-
-    `event_stream` is what the content type says; `text` whether the body may have no framing at all.
-    """
-
-    _FIELDS = (b"data", b"event", b"id", b"retry", b"error")
-    _FIELD = re.compile(rb"[A-Za-z_-]{1,63}:")
-
-    def __init__(self, event_stream: bool = False, text: bool = True) -> None:
-        self._event_stream = event_stream
-        self._unframed: type[SSE | Text] = Text if text else SSE
-        self._head = b""
-        self.chosen: Framing | None = None
-
-    def feed(self, chunk: bytes) -> list[Frame]:
-        if self.chosen:
-            return self.chosen.feed(chunk)
-        self._head += chunk
-        self.chosen = self._choose(self._head)
-        if not self.chosen:
-            return []
-        head, self._head = self._head, b""
-        return self.chosen.feed(head)
-
-    def eof(self) -> list[Frame]:
-        frames: list[Frame] = []
-        if not self.chosen:
-            self.chosen = SSE() if self._empty(self._head) or self._cut(self._head) else self._unframed()
-            frames = self.chosen.feed(self._head)
-        return frames + self.chosen.eof()
-
-    def _empty(self, head: bytes) -> bool:
-        return BOM.startswith(head) or not head.removeprefix(BOM).strip()
-
-    def _cut(self, head: bytes) -> bool:
-        body = head.removeprefix(BOM).lstrip()
-        return self._event_stream and any(name.startswith(body) for name in self._FIELDS)
-
-    def _choose(self, head: bytes) -> Framing | None:
-        return self._look(head[:TAIL_BYTES]) or (self._unframed() if len(head) >= TAIL_BYTES else None)
-
-    def _look(self, head: bytes) -> Framing | None:
-        if self._empty(head):
-            return None
-        body = head.removeprefix(BOM).lstrip()
-        if body[:1] == b"{":
-            return NDJSON()
-        if body[:1] == b":":
-            return SSE()
-        field = re.split(rb"[:\r\n]", body, maxsplit=1)[0]
-        ended = len(field) < len(body)
-        if ended and (field in self._FIELDS or self._event_stream and self._FIELD.match(body)):
-            return SSE()
-        waiting = not ended and (
-            any(name.startswith(field) for name in self._FIELDS) or self._event_stream and len(field) < 64
-        )
-        return None if waiting else self._unframed()
 
 
 def _is_json(line: bytes) -> bool:

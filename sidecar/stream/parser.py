@@ -27,7 +27,8 @@ from sidecar.stream.events import (
     ToolCallEnd,
     Usage,
 )
-from sidecar.stream.framing import SSE, Frame, Framing, Sniff, Text
+from sidecar.stream.framing import SSE, Frame, Framing, Text
+from sidecar.stream.sniff import Sniff
 from sidecar.stream.toolcalls import MAX_ARGUMENTS, Parse, ToolCalls
 
 Parsed = tuple[list[Event], list[Frame]]
@@ -54,6 +55,7 @@ class StreamParser:
         self._finished: dict[int, bool] = {}  # choice -> it said why it finished
         self._tool_calls: dict[int, ToolCalls] = {}
         self._snapshots: dict[int, str] = {}
+        self._incremental: set[int] = set()
         self._usage = Usage()
         self._event_id = False  # an `id:` field was seen
 
@@ -87,7 +89,7 @@ class StreamParser:
         return events, frames
 
     def _close(self, clean: bool, events: list[Event]) -> None:
-        if self.finished or (clean and self._plain):
+        if self.finished or (clean and (self._plain or (self._started and dialects.ends_open(self.dialect)))):
             self._emit(End(), events)
         elif self._started or not clean:
             self._emit(Error("truncated", "the backend's answer broke off before its end"), events)
@@ -159,8 +161,13 @@ class StreamParser:
 
     def _snapshot(self, event: TextSnapshot, events: list[Event]) -> None:
         before = self._snapshots.get(event.choice, "")
+        if event.text.startswith(before) and event.choice not in self._incremental:
+            fresh = event.text[len(before) :]
+        else:
+            # a server told to send only what is new (SGLang, DashScope) sends frames of the same shape
+            self._incremental.add(event.choice)
+            fresh = event.text
         self._snapshots[event.choice] = event.text
-        fresh = event.text[len(before) :] if event.text.startswith(before) else event.text
         if fresh:
             self._text(TextDelta(fresh, event.choice), events)
 
@@ -177,15 +184,17 @@ class StreamParser:
         events += self._calls(event.choice).end(event)
 
     def _use(self, event: Usage, events: list[Event]) -> None:
-        known = {key: value for key, value in msgspec.structs.asdict(event).items() if value is not None}
+        # a count only grows: a zero after more than that is a field left empty (watsonx, Ollama)
+        known = {
+            key: value
+            for key, value in msgspec.structs.asdict(event).items()
+            if value or (value is not None and not getattr(self._usage, key))
+        }
         self._usage = msgspec.structs.replace(self._usage, **known)
         events.append(self._usage)
 
     def _finish(self, event: Finish, events: list[Event]) -> None:
         if self._finished.get(event.choice):
-            return
-        if event.reason == "error":
-            self._error(Error("upstream_error", "the backend finished with an error", type=event.raw), events)
             return
         self._finished[event.choice] = True
         events += self._calls(event.choice).end_all(cut=False)

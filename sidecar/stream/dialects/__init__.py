@@ -9,8 +9,8 @@ To add one, say `foo-chat`:
        def decoder(): ...              # -> decode(frame) for one stream: its events, or None for "not mine"
 
    and where a client may speak it too (so that a passed-through stream can be pinged and can end in an error):
-   `PATHS` (endings of request paths), `PING` (bytes) and `error_frame(error)` (bytes). What a dialect does not
-   say, it leaves out; `FRAMING = Text` is for bodies without frames. Add the name to `ORDER` below.
+   `PATHS` (endings of request paths; or `speaks(path, query)`), `PING` (bytes) and `error_frame(error)` (bytes).
+   `ENDS_OPEN = True`: it has no end mark. What a dialect does not say, it leaves out. Add the name to `ORDER`.
 3. `sidecar decode --dialect foo-chat --json tests/fixtures/foo-chat/basic.sse > .../basic.events.jsonl`, and read it.
 4. `make test`. Every fixture is run whole, byte by byte, cut in two everywhere, truncated and mutated.
 
@@ -28,7 +28,36 @@ from sidecar.stream.framing import Frame
 
 Decode = Callable[[Frame], Iterable[Event] | None]
 
-ORDER = ("openai-chat", "anthropic", "ollama", "homemade", "text")
+ORDER = (
+    "openai-chat",
+    "anthropic",
+    "openai-responses",
+    "gemini",
+    "ollama",
+    "bedrock",
+    "lmstudio",
+    "cohere",
+    "openai-assistants",
+    "openai-transcription",
+    "gemini-interactions",
+    "llamacpp",
+    "tgi",
+    "sglang",
+    "dashscope",
+    "dify",
+    "watsonx",
+    "replicate",
+    "ag-ui",
+    "vercel-ui",
+    "vercel-data",
+    "koboldcpp",
+    "triton",
+    "cloudflare",
+    "writer-completions",
+    "homemade",
+    "generic",
+    "text",
+)
 """The order in which a first frame is offered: the more particular shape before the more general one."""
 
 
@@ -56,9 +85,19 @@ def recognise(frame: Frame, said: Any) -> str:
     return next((name for name in ORDER if load(name).matches(frame, said)), "")
 
 
-def of_path(path: str) -> str:
+def of_path(path: str, query: str = "") -> str:
     """The dialect that a client speaks who asks for this path; empty where the path does not tell."""
-    return next((name for name in ORDER if path.endswith(getattr(load(name), "PATHS", ()))), "")
+    for name in ORDER:
+        module = load(name)
+        speaks = getattr(module, "speaks", None)
+        if speaks(path, query) if speaks else path.endswith(getattr(module, "PATHS", ())):
+            return name
+    return ""
+
+
+def ends_open(name: str) -> bool:
+    """Whether the dialect has no end mark, so that the clean end of a body is the end of its stream."""
+    return name in ORDER and getattr(load(name), "ENDS_OPEN", False)
 
 
 def ping(name: str) -> bytes:

@@ -98,6 +98,8 @@ def decoder() -> Decode:
         if chunk.error:
             # OpenRouter says finish_reason "error" in the frame that says which
             events = [event for event in events if type(event) is not Finish] + [failure.read(chunk.error)]
+        elif failed := next((e for e in events if type(e) is Finish and e.reason == "error"), None):
+            events.append(Error("upstream_error", "the backend finished with an error", type=failed.raw))
         elif chunk.object == "chat.completion":
             events.append(End())
         named = named or bool(events)

@@ -8,7 +8,7 @@ from typing import Protocol
 from sidecar.stream.events import Error, Event
 from sidecar.stream.framing import Frame
 
-NAMES = ("envelope-v1", "passthrough")
+NAMES = ("envelope-v1", "envelope-v2", "openai", "passthrough")
 
 EVENT_STREAM = b"text/event-stream; charset=utf-8"
 
@@ -17,7 +17,8 @@ class Wire(Protocol):
     """The encoder of one stream.
 
     `normalises`: what leaves is made from events, so the last word ends the answer. `event_stream`: the client reads
-    server-sent events. `at_boundary`: no frame is half written. `content_type` None is the backend's own.
+    server-sent events. `at_boundary`: no frame is half written. `content_type` None is the backend's own. `outcome` is
+    set before the last word, which may tell it.
     """
 
     normalises: bool
@@ -25,6 +26,7 @@ class Wire(Protocol):
     at_boundary: bool
     content_type: bytes | None
     dialect: str
+    outcome: str
 
     def encode(self, events: list[Event], frames: list[Frame]) -> bytes:
         """ONE bytes object for all of a chunk; empty where there is nothing to say yet."""
@@ -42,12 +44,24 @@ class Wire(Protocol):
         """The last word for a failure that the backend did not report; empty: break the connection."""
 
 
-def make(name: str, dialect: str = "") -> Wire:
-    """The wire of that name. `dialect` is what the client speaks, as far as it is known."""
-    from sidecar.stream.wires.envelope import EnvelopeV1
+def make(name: str, dialect: str = "", stream: str = "", created: int = 0, usage: bool = False) -> Wire:
+    """The wire of that name.
+
+    `dialect` is what the client speaks, as far as it is known; `stream` the stream's id; `created` the time in seconds
+    since the epoch; `usage` whether the client asked for usage in OpenAI's way.
+    """
+    from sidecar.stream.wires.envelope import EnvelopeV1, EnvelopeV2
+    from sidecar.stream.wires.openai import OpenAI
     from sidecar.stream.wires.passthrough import Passthrough
 
-    return EnvelopeV1() if name == "envelope-v1" else Passthrough(dialect)
+    match name:
+        case "envelope-v1":
+            return EnvelopeV1()
+        case "envelope-v2":
+            return EnvelopeV2(stream)
+        case "openai":
+            return OpenAI(stream, created, usage)
+    return Passthrough(dialect)
 
 
 def padding(size: int, noise: bytes = b"") -> bytes:

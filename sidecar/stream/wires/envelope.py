@@ -1,6 +1,6 @@
-"""The standard envelope, version 1: chunk, status, error and complete, one `data:` line each.
+"""The standard envelope: chunk, status, error and complete, one `data:` line each; version 2 says more.
 
-Its JSON Schema is `envelope-v1.schema.json` beside this file. Hot frames are templates around one encoded string:
+Their JSON Schemas are beside this file. Hot frames are templates around one encoded string:
 0.5 us a chunk, against 1.3 us for building the same as a dict and encoding it.
 """
 
@@ -19,6 +19,7 @@ from sidecar.stream.events import (
     Start,
     Status,
     TextDelta,
+    ToolCallDelta,
     ToolCallEnd,
     Usage,
 )
@@ -51,13 +52,14 @@ class _Choice:
 
 
 class EnvelopeV1:
-    """The encoder of one stream."""
+    """Version 1: four types of frame."""
 
     normalises = True
     event_stream = True
     at_boundary = True
     content_type: bytes | None = EVENT_STREAM
     dialect = ""
+    outcome = ""
 
     def __init__(self) -> None:
         self._choices: dict[int, _Choice] = {}
@@ -85,7 +87,12 @@ class EnvelopeV1:
         return self.encode([error], [])
 
     def _frame(self, kind: bytes, data: dict[str, Any], last: bool = False) -> bytes:
-        return b'%sdata: {"type":"%s","data":%s}\n\n' % (b"id: end\n" if last else b"", kind, _json(data))
+        end = b"id: end\n" if last else b""
+        return b'%sdata: {"type":"%s","data":%s%s}\n\n' % (end, kind, _json(data), self._meta(last))
+
+    def _meta(self, last: bool = False) -> bytes:
+        """What stands after `data` in every frame."""
+        return b""
 
     def _choice(self, number: int) -> _Choice:
         choice = self._choices.get(number)
@@ -104,7 +111,8 @@ class EnvelopeV1:
                 b',"refusal":true' if event.refusal else b""
             )
         out.append(
-            b'data: {"type":"chunk","data":{"content":%s,"index":%d%s}}\n\n' % (_json(event.text), choice.chunks, tail)
+            b'data: {"type":"chunk","data":{"content":%s,"index":%d%s}%s}\n\n'
+            % (_json(event.text), choice.chunks, tail, self._meta())
         )
         choice.chunks += 1
         if not event.refusal:
@@ -128,8 +136,13 @@ class EnvelopeV1:
         if event.invalid:
             call |= {"arguments": None, "arguments_text": event.arguments_text, "invalid": True}
         self._choice(event.choice).tool_calls.append(call)
-        choice = {"choice": event.choice} if event.choice else {}
-        out.append(self._frame(b"status", {"message": "tool_call", "tool_call": call, **choice}))
+        out.append(self._called(call, {"choice": event.choice} if event.choice else {}))
+
+    def _called(self, call: dict[str, Any], choice: dict[str, int]) -> bytes:
+        return self._frame(b"status", {"message": "tool_call", "tool_call": call, **choice})
+
+    def _tool_delta(self, event: ToolCallDelta, out: list[bytes]) -> None:
+        """Version 1 tells of calls when they are whole."""
 
     def _status(self, event: Status, out: list[bytes]) -> None:
         out.append(self._frame(b"status", {**event.data, "message": event.message}))
@@ -161,15 +174,60 @@ class EnvelopeV1:
         out.append(self._frame(b"complete", data, last=True))
 
 
+class EnvelopeV2(EnvelopeV1):
+    """Version 2: `meta` in every frame, frames of their own for reasoning and for tool calls as they come."""
+
+    def __init__(self, stream: str) -> None:
+        super().__init__()
+        self._stream = stream.encode()
+        self._sequence = 0
+        self._thoughts: dict[int, int] = {}  # choice -> its reasoning frames
+        self._errors: list[dict[str, Any]] = []
+
+    def _meta(self, last: bool = False) -> bytes:
+        meta = b',"meta":{"schema":"v2","stream":"%s","sequence":%d' % (self._stream, self._sequence)
+        self._sequence += 1
+        if not last:
+            return meta + b"}"
+        total = sum(choice.chunks for choice in self._choices.values())
+        meta += b',"totalChunks":%d,"outcome":%s}' % (total, _json(self.outcome))
+        return meta + (b',"errors":%s' % _json(self._errors) if self._errors else b"")
+
+    def _reasoning(self, event: ReasoningDelta, out: list[bytes]) -> None:
+        index = self._thoughts.get(event.choice, 0)
+        self._thoughts[event.choice] = index + 1
+        choice = {"choice": event.choice} if event.choice else {}
+        out.append(self._frame(b"reasoning", {"content": event.text, "index": index, **choice}))
+
+    def _tool_delta(self, event: ToolCallDelta, out: list[bytes]) -> None:
+        data = {"id": event.id, "name": event.name, "arguments_delta": event.arguments}
+        out.append(self._frame(b"tool_call", data | ({"choice": event.choice} if event.choice else {})))
+
+    def _called(self, call: dict[str, Any], choice: dict[str, int]) -> bytes:
+        return self._frame(b"tool_call", {**call, "done": True, **choice})
+
+    def _extension(self, event: Extension, out: list[bytes]) -> None:
+        if event.name == "malformed":
+            chunk = sum(choice.chunks for choice in self._choices.values())
+            self._errors.append({"code": "PARSE", "chunk": chunk, "recoverable": True})
+            del self._errors[100:]
+        super()._extension(event, out)
+
+    def _error(self, event: Error, out: list[bytes]) -> None:
+        self.outcome = event.outcome
+        super()._error(event, out)
+
+
 _HANDLERS: dict[type[Event], Callable[[EnvelopeV1, Any, list[bytes]], None]] = {
     Start: EnvelopeV1._start,
     TextDelta: EnvelopeV1._text,
-    ReasoningDelta: EnvelopeV1._reasoning,
+    ReasoningDelta: lambda wire, event, out: wire._reasoning(event, out),
+    ToolCallDelta: lambda wire, event, out: wire._tool_delta(event, out),
     ToolCallEnd: EnvelopeV1._tool_call,
     Usage: EnvelopeV1._use,
     Finish: EnvelopeV1._finish,
     Status: EnvelopeV1._status,
-    Extension: EnvelopeV1._extension,
-    Error: EnvelopeV1._error,
+    Extension: lambda wire, event, out: wire._extension(event, out),
+    Error: lambda wire, event, out: wire._error(event, out),
     End: EnvelopeV1._end,
 }

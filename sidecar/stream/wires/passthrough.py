@@ -10,6 +10,7 @@ class Passthrough:
 
     normalises = False
     content_type: bytes | None = None
+    outcome = ""
 
     def __init__(self, dialect: str = "", event_stream: bool = False) -> None:
         self.dialect = dialect

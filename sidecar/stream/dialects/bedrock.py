@@ -1,0 +1,136 @@
+"""AWS Bedrock: ConverseStream and InvokeModelWithResponseStream, in `application/vnd.amazon.eventstream` frames.
+
+The frame's name is its `:event-type`, or its `:exception-type`. Converse's `metadata` with the usage comes after
+`messageStop`. Invoke wraps the model's own JSON in base64: Anthropic's events, Nova's (which are Converse's), Titan's
+`outputText`, Llama's `generation`. Wire: docs.aws.amazon.com/bedrock/latest/APIReference
+"""
+
+import base64
+import binascii
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from sidecar.stream import dialects, failure, pointers
+from sidecar.stream.dialects import Decode
+from sidecar.stream.events import (
+    End,
+    Event,
+    Extension,
+    Finish,
+    ReasoningDelta,
+    Start,
+    TextDelta,
+    ToolCallDelta,
+    ToolCallEnd,
+    Usage,
+)
+from sidecar.stream.framing import Frame
+from sidecar.stream.reasons import canonical
+
+PATHS = ("/converse-stream", "/invoke-with-response-stream")
+
+_CONVERSE = frozenset("messageStart contentBlockStart contentBlockDelta contentBlockStop messageStop metadata".split())
+
+
+def matches(frame: Frame, said: Any) -> bool:
+    return frame.name in _CONVERSE or frame.name.endswith("Exception") or (frame.name == "chunk" and "bytes" in said)
+
+
+def decoder() -> Decode:
+    return _Decoder().decode
+
+
+class _Decoder:
+    def __init__(self) -> None:
+        self._tools: set[int | None] = set()  # blocks that are calls for the client
+        self._inner: Decode | None = None
+
+    def decode(self, frame: Frame) -> Iterable[Event] | None:
+        said = msgspec.json.decode(frame.data or b"{}")
+        if not isinstance(said, dict) or not matches(frame, said):
+            return None
+        if frame.name.endswith("Exception"):
+            return [failure.read({"type": frame.name, **said})]
+        if frame.name == "chunk":
+            return self._chunk(said)
+        return self._converse(frame.name, said)
+
+    def _converse(self, name: str, said: dict[str, Any]) -> Iterable[Event]:
+        index = pointers.count(said, "/contentBlockIndex")
+        match name:
+            case "messageStart":
+                return [Start()]
+            case "contentBlockStart":
+                return self._block(index, said)
+            case "contentBlockDelta":
+                return self._delta(index, said.get("delta"))
+            case "contentBlockStop" if index in self._tools:
+                return [ToolCallEnd(index)]
+            case "messageStop":
+                raw = pointers.text(said, "/stopReason")
+                return [Finish(canonical(raw), raw)]
+            case "metadata":
+                return pointers.usage(
+                    said.get("usage"),
+                    "/inputTokens",
+                    "/outputTokens",
+                    "/totalTokens",
+                    "/cacheReadInputTokens",
+                )
+        return []
+
+    def _block(self, index: int | None, said: Any) -> Iterable[Event]:
+        call = pointers.at(said, "/start/toolUse")
+        if not call:
+            return []
+        if pointers.text(call, "/type") == "server_tool_use":
+            return [Extension("server_tool_use", {"name": pointers.text(call, "/name")})]
+        self._tools.add(index)
+        return [ToolCallDelta(index, pointers.text(call, "/toolUseId"), pointers.text(call, "/name"))]
+
+    def _delta(self, index: int | None, delta: Any) -> Iterable[Event]:
+        if words := pointers.text(delta, "/text"):
+            return [TextDelta(words)]
+        if thoughts := pointers.text(delta, "/reasoningContent/text"):
+            return [ReasoningDelta(thoughts)]
+        if pointers.at(delta, "/toolUse") is not None and index in self._tools:
+            return [ToolCallDelta(index, arguments=pointers.text(delta, "/toolUse/input"))]
+        return []
+
+    def _chunk(self, said: dict[str, Any]) -> Iterable[Event] | None:
+        try:
+            data = base64.b64decode(said["bytes"], validate=True)
+        except (binascii.Error, TypeError):
+            return None
+        inner = msgspec.json.decode(data)
+        frame = Frame(data, data)
+        if self._inner is None:
+            name = next((key for key in _CONVERSE if isinstance(inner, dict) and key in inner), "")
+            found = "" if name else dialects.recognise(frame, inner)
+            self._inner = dialects.load(found).decoder() if found else self._own
+        events = self._inner(frame)
+        metrics = pointers.at(inner, "/amazon-bedrock-invocationMetrics")
+        counted = pointers.usage(metrics, "/inputTokenCount", "/outputTokenCount")
+        return _in_order(list(events or ()), counted)
+
+    def _own(self, frame: Frame) -> Iterable[Event]:
+        """Nova, Titan and Llama."""
+        said = msgspec.json.decode(frame.data or b"")
+        for name in _CONVERSE:
+            if isinstance(said, dict) and name in said:
+                return self._converse(name, said[name] if isinstance(said[name], dict) else {})
+        words = pointers.text(said, "/outputText", "/generation", "/outputs/0/text", "/completion")
+        raw = pointers.text(said, "/completionReason", "/stop_reason", "/outputs/0/stop_reason")
+        events: list[Event] = [TextDelta(words)] if words else []
+        events += pointers.usage(said, "/inputTextTokenCount", "/totalOutputTextTokenCount")
+        if raw:
+            events.append(Finish(canonical("stop" if raw == "FINISH" else raw), raw))
+        return events
+
+
+def _in_order(events: list[Event], counted: list[Usage]) -> list[Event]:
+    """The metrics belong before the last word, which may stand in the same chunk."""
+    last = [event for event in events if isinstance(event, End)]
+    return [event for event in events if not isinstance(event, End)] + counted + last

@@ -1,0 +1,108 @@
+"""Cohere: v2 Chat (`event: content-delta`, typed in the data too) and v1 (`event_type`, one JSON object a line).
+
+`message-end` and `stream-end` end it; v2 may add `[DONE]`. v1's `stream-end` repeats the whole text.
+Wire: docs.cohere.com/reference/chat-stream
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from sidecar.stream import failure, pointers
+from sidecar.stream.dialects import Decode
+from sidecar.stream.events import (
+    End,
+    Event,
+    Extension,
+    Finish,
+    ReasoningDelta,
+    Start,
+    TextDelta,
+    ToolCallDelta,
+    ToolCallEnd,
+)
+from sidecar.stream.framing import Frame
+from sidecar.stream.reasons import canonical
+
+PATHS = ("/v2/chat",)
+PING = b": ping\n\n"
+
+_V2 = frozenset(
+    "message-start content-start content-delta content-end tool-plan-delta tool-call-start tool-call-delta"
+    " tool-call-end citation-start citation-end message-end debug".split()
+)
+
+
+def matches(frame: Frame, said: Any) -> bool:
+    return isinstance(said, dict) and (said.get("type") in _V2 or ("event_type" in said and "is_finished" in said))
+
+
+def decoder() -> Decode:
+    return _decode
+
+
+def _decode(frame: Frame) -> Iterable[Event] | None:
+    data = frame.data or b""
+    if data.strip() == b"[DONE]":
+        return [End()]
+    said = msgspec.json.decode(data)
+    if not matches(frame, said):
+        return None
+    return _v2(said["type"], said) if said.get("type") in _V2 else _v1(said)
+
+
+def _v2(kind: str, said: Any) -> Iterable[Event]:
+    index = pointers.count(said, "/index")
+    message = pointers.at(said, "/delta/message")
+    match kind:
+        case "message-start":
+            return [Start(id=pointers.text(said, "/id"))]
+        case "content-start" | "content-delta":
+            words, thoughts = pointers.text(message, "/content/text"), pointers.text(message, "/content/thinking")
+            return [*([ReasoningDelta(thoughts)] if thoughts else ()), *([TextDelta(words)] if words else ())]
+        case "tool-plan-delta":
+            return [Extension("tool_plan", words)] if (words := pointers.text(message, "/tool_plan")) else []
+        case "tool-call-start" | "tool-call-delta":
+            call = pointers.at(message, "/tool_calls")
+            name, fragment = pointers.text(call, "/function/name"), pointers.text(call, "/function/arguments")
+            return [ToolCallDelta(index, pointers.text(call, "/id"), name, fragment)]
+        case "tool-call-end":
+            return [ToolCallEnd(index)]
+        case "message-end":
+            return _end(said.get("delta"), "/usage")
+    return [] if kind in ("content-end", "citation-end") else [Extension(kind, said.get("delta"))]
+
+
+def _v1(said: Any) -> Iterable[Event]:
+    match said["event_type"]:
+        case "stream-start":
+            return [Start(id=pointers.text(said, "/generation_id"))]
+        case "text-generation":
+            return [TextDelta(words)] if (words := pointers.text(said, "/text")) else []
+        case "tool-calls-generation":
+            calls = said.get("tool_calls")
+            return [event for call in (calls if isinstance(calls, list) else ()) for event in _whole(call)]
+        case "stream-end":
+            return _end({**said, **(said.get("response") or {})}, "/meta")
+    return [Extension(str(said["event_type"]), said)]
+
+
+def _whole(call: Any) -> Iterable[Event]:
+    arguments = msgspec.json.encode(pointers.at(call, "/parameters") or {}).decode()
+    return [ToolCallDelta(None, "", pointers.text(call, "/name"), arguments), ToolCallEnd()]
+
+
+def _end(said: Any, at: str) -> Iterable[Event]:
+    events: list[Event] = list(
+        pointers.usage(
+            pointers.at(said, at),
+            "/tokens/input_tokens",
+            "/tokens/output_tokens",
+            cached="/cached_tokens",
+        )
+    )
+    raw = pointers.text(said, "/finish_reason")
+    if pointers.at(said, "/error") or raw.startswith("ERROR"):
+        return [*events, failure.read(pointers.at(said, "/error") or raw)]
+    return [*events, Finish(canonical(raw or "stop"), raw), End()]

@@ -1,0 +1,21 @@
+"""Text Generation Inference's `/generate_stream`: `{"token": {"text", "special"}}`, `generated_text` at the end.
+
+`details` come only when asked for. Wire: huggingface.github.io/text-generation-inference
+"""
+
+from sidecar.stream.shapes import Shape, shaped
+
+PATHS = ("/generate_stream",)
+PING = b": ping\n\n"
+matches, decoder = shaped(
+    Shape(
+        marks=("/token/text",),
+        text=("/token/text",),
+        skip=("/token/special",),
+        finish=("/details/finish_reason",),
+        done=("/generated_text",),
+        id=(),
+        input_tokens=("/details/input_length", "/details/prefill_length"),
+        output_tokens=("/details/generated_tokens",),
+    )
+)

@@ -1,0 +1,59 @@
+"""Two framings that are JSON in a frame of their own: one array over the whole body, and lines of `CODE:JSON`."""
+
+import re
+
+from sidecar.stream.framing import BOM, Delimited, Frame
+
+_OUTSIDE = re.compile(rb'["{}\[\]]')
+_INSIDE = re.compile(rb'["\\]')
+
+
+class JSONArray(Delimited):
+    """The elements of one array, as Gemini streams them: each is a frame as soon as it is complete.
+
+    The scan stops only at quotes and brackets and never looks twice at a byte.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._depth = 0
+        self._inside = False  # a string
+        self._escaped = False
+
+    def _end(self, buffer: bytes | bytearray, start: int) -> int:
+        at = start
+        if self._escaped and at < len(buffer):
+            self._escaped = False
+            at += 1
+        while found := (_INSIDE if self._inside else _OUTSIDE).search(buffer, at):
+            at = found.end()
+            match found[0]:
+                case b'"':
+                    self._inside = not self._inside
+                case b"\\":
+                    self._escaped = at == len(buffer)
+                    at += 1
+                case b"{" | b"[":
+                    self._depth += 1
+                case _:
+                    self._depth -= 1
+                    if self._depth <= 1:
+                        return at
+        return -1
+
+    def _frame(self, block: bytes) -> Frame:
+        begin = block.find(b"{")
+        return Frame(block[begin:].rstrip() if begin >= 0 else None, block)
+
+
+class CodeLines(Delimited):
+    """Lines that begin with one letter or digit and a colon, which is the frame's name."""
+
+    FIRST = re.compile(rb'[0-9a-z]:["{\[]')
+
+    def _end(self, buffer: bytes | bytearray, start: int) -> int:
+        return buffer.find(b"\n", start) + 1 or -1
+
+    def _frame(self, block: bytes) -> Frame:
+        line = block.removeprefix(BOM).strip()
+        return Frame(line[2:], block, line[:1].decode("latin-1")) if line[1:2] == b":" else Frame(line or None, block)

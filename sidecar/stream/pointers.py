@@ -1,0 +1,51 @@
+"""Values deep inside decoded JSON, by pointer: `/usage/input_tokens`, `/choices/0/delta`."""
+
+from functools import lru_cache
+from typing import Any
+
+from sidecar.stream.events import Usage
+
+
+@lru_cache(512)
+def _steps(pointer: str) -> tuple[str, ...]:
+    return tuple(step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:])
+
+
+def at(said: Any, pointer: str) -> Any:
+    """The value that an RFC 6901 pointer names."""
+    for step in _steps(pointer):
+        if isinstance(said, dict):
+            said = said.get(step)
+        elif isinstance(said, list) and step.isdecimal() and int(step) < len(said):
+            said = said[int(step)]
+        else:
+            return None
+    return said
+
+
+def text(said: Any, *pointers: str) -> str:
+    """The first of these that is a filled string; empty where none is."""
+    for pointer in pointers:
+        value = at(said, pointer)
+        if isinstance(value, str) and value:
+            return value
+    return ""
+
+
+def count(said: Any, *pointers: str) -> int | None:
+    """The first of these that is a whole number of zero or more."""
+    for pointer in pointers:
+        value = at(said, pointer)
+        if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+            return value
+    return None
+
+
+def usage(
+    said: Any, given: str, made: str, total: str = "/-", cached: str = "/-", reasoning: str = "/-"
+) -> list[Usage]:
+    """The `Usage` that these pointers show, or nothing."""
+    known, spent = count(said, given), count(said, made)
+    if known is None and spent is None:
+        return []
+    return [Usage(known, spent, count(said, total), count(said, cached), count(said, reasoning))]

@@ -1,0 +1,80 @@
+"""Which framing a body has, told from its first bytes."""
+
+import re
+
+from sidecar.stream.awsstream import EventStream
+from sidecar.stream.framing import BOM, NDJSON, SSE, TAIL_BYTES, Frame, Framing, Text
+from sidecar.stream.jsonarray import CodeLines, JSONArray
+
+
+class Sniff:
+    """The framing that the first bytes show, whatever the headers said. Waits for as few bytes as decide it.
+
+    `event_stream` is what the content type says; `text` whether the body may have no framing at all.
+    """
+
+    _FIELDS = (b"data", b"event", b"id", b"retry", b"error")
+    _FIELD = re.compile(rb"[A-Za-z_-]{1,63}:")
+
+    def __init__(self, event_stream: bool = False, text: bool = True) -> None:
+        self._event_stream = event_stream
+        self._unframed: type[SSE | Text] = Text if text else SSE
+        self._head = b""
+        self.chosen: Framing | None = None
+
+    def feed(self, chunk: bytes) -> list[Frame]:
+        if self.chosen:
+            return self.chosen.feed(chunk)
+        self._head += chunk
+        self.chosen = self._choose(self._head)
+        if not self.chosen:
+            return []
+        head, self._head = self._head, b""
+        return self.chosen.feed(head)
+
+    def eof(self) -> list[Frame]:
+        frames: list[Frame] = []
+        if not self.chosen:
+            self.chosen = SSE() if self._empty(self._head) or self._cut(self._head) else self._unframed()
+            frames = self.chosen.feed(self._head)
+        return frames + self.chosen.eof()
+
+    def _empty(self, head: bytes) -> bool:
+        return BOM.startswith(head) or not head.removeprefix(BOM).strip()
+
+    def _cut(self, head: bytes) -> bool:
+        body = head.removeprefix(BOM).lstrip()
+        return self._event_stream and any(name.startswith(body) for name in self._FIELDS)
+
+    def _choose(self, head: bytes) -> Framing | None:
+        return self._look(head[:TAIL_BYTES]) or (self._unframed() if len(head) >= TAIL_BYTES else None)
+
+    def _look(self, head: bytes) -> Framing | None:
+        if self._empty(head):
+            return None
+        body = head.removeprefix(BOM).lstrip()
+        if body[:1] == b"{":
+            return NDJSON()
+        if body[:1] == b"[":
+            return self._array(body)
+        if head[:1] == b"\0":
+            # a length of four bytes, and no message is so long that the first is not zero
+            return EventStream()
+        if CodeLines.FIRST.match(body):
+            return CodeLines()
+        if body[:1] == b":":
+            return SSE()
+        field = re.split(rb"[:\r\n]", body, maxsplit=1)[0]
+        ended = len(field) < len(body)
+        if ended and (field in self._FIELDS or self._event_stream and self._FIELD.match(body)):
+            return SSE()
+        waiting = not ended and (
+            any(name.startswith(field) for name in self._FIELDS) or self._event_stream and len(field) < 64
+        )
+        waiting = waiting or (len(body) < 3 and CodeLines.FIRST.match(body + b':"'[len(body) - 1 :]) is not None)
+        return None if waiting else self._unframed()
+
+    def _array(self, body: bytes) -> Framing | None:
+        """An array of objects, or text that happens to begin with a bracket."""
+        first = body[1:].lstrip()[:1]
+        return None if not first else JSONArray() if first in (b"{", b"]") else self._unframed()

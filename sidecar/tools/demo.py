@@ -112,7 +112,7 @@ async def stay_up(cast: Cast, show: Show) -> None:
     done = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGINT, done.set)
     body = f'{{"model":"{cast.model}","stream":true,"messages":[{{"role":"user","content":"hi"}}]}}'
-    show.title(len(scenes(cast)) + 1, "Your turn", "It all stays up until Ctrl-C. To paste in another terminal:")
+    await show.title(len(scenes(cast)) + 1, "Your turn", "It all stays up until Ctrl-C. To paste in another terminal:")
     show.raw(f"curl -N {cast.chat_url} -H 'content-type: application/json' \\\n  -d '{body}'")
     show.raw(f"curl -s {cast.sidecar.admin}/metrics | grep ^sidecar_")
     if cast.nginx:

@@ -1,5 +1,6 @@
 """What the demo prints: 80 columns, colours only on a terminal that wants them."""
 
+import asyncio
 import os
 import sys
 from collections.abc import Iterable
@@ -9,6 +10,7 @@ from typing import TextIO
 import msgspec
 
 WIDTH = 80
+READING = 2.0
 CODES = {"title": "1", "backend": "2", "client": "36", "good": "32", "bad": "1;31", "note": "33", "plain": "0"}
 
 
@@ -34,13 +36,14 @@ class Show:
         self.colours = self.out.isatty() and not os.environ.get("NO_COLOR")
         self._column = 0
 
-    def title(self, number: int, name: str, sentence: str) -> None:
-        """A new scene."""
+    async def title(self, number: int, name: str, sentence: str) -> None:
+        """A new scene, with time to read what it is about where a person watches."""
         self._print("")
         self._print(self._paint("title", f" {number}  {name}"))
         for line in wrap(sentence, WIDTH - 4):
             self._print(f"    {line}")
         self._print("")
+        await asyncio.sleep(READING if self.out.isatty() else 0)
 
     def line(self, lane: str, text: str, style: str = "plain") -> None:
         """One line, cut to the width: who speaks, and what."""
@@ -63,11 +66,13 @@ class Show:
         self._print(text)
 
     def inline(self, lane: str, text: str, style: str = "plain") -> None:
-        """More text on the open line of this lane, wrapped by words as they come."""
+        """More text on the open line of this lane, wrapped as it comes."""
+        text = text.replace("\n", " ")
         if self._column and self._column + len(text) > WIDTH:
             self.end()
-            lane, text = "", text.lstrip()
+            lane = ""
         if not self._column:
+            text = text.lstrip()
             self._write(f"    {lane:<9}")
             self._column = 13
         self._column += len(text)

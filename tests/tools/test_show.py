@@ -1,9 +1,11 @@
 """What the demo prints fits 80 columns and is plain where nobody wants colours."""
 
+import asyncio
 import io
 
 import pytest
 
+from sidecar.tools import show as show_module
 from sidecar.tools.show import Show, Verdict, clip
 
 
@@ -12,9 +14,15 @@ class Terminal(io.StringIO):
         return True
 
 
+@pytest.fixture(autouse=True)
+def no_time_to_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(show_module, "READING", 0)
+
+
 def everything(out: io.StringIO) -> list[str]:
     show = Show(out)
-    show.title(1, "A scene", "A sentence that says what is to be seen and is a good deal longer than one line is.")
+    sentence = "A sentence that says what is to be seen and is a good deal longer than one line is."
+    asyncio.run(show.title(1, "A scene", sentence))
     show.line("backend", "x" * 200, "backend")
     for word in ("word " * 60).split():
         show.inline("client", f" {word}", "client")

@@ -30,7 +30,7 @@ class Cast(msgspec.Struct):
         """Where a chat is asked, directly at the sidecar."""
         return f"{self.sidecar.url}/v1/chat/completions"
 
-    def chat(self, **more: Any) -> dict[str, Any]:
+    def chat(self, question: str = "What is a stream for?", **more: Any) -> dict[str, Any]:
         """The body of a streamed chat request."""
-        messages = [{"role": "user", "content": "What is a stream for?"}]
+        messages = [{"role": "user", "content": question}]
         return {"model": self.model, "stream": True, "messages": messages, **more}

@@ -12,7 +12,7 @@ TOKENS = 9
 
 async def play(number: int, cast: Cast, show: Show) -> Verdict:
     """The backend's raw frame, and below it what became of it."""
-    show.title(number, NAME, "The backend changes its format at every token; the client gets one envelope.")
+    await show.title(number, NAME, "The backend changes its format at every token; the client gets one envelope.")
     cast.backend.tap = lambda raw: show.line("backend", raw.decode().strip(), "backend")
     frames = []
     async with asked(f"{cast.sidecar.url}/mixed", headers={"x-fake": f"tokens={TOKENS}; pace=0.3"}) as heard:

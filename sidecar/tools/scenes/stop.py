@@ -1,7 +1,7 @@
 """A client that leaves ends the generation."""
 
+import secrets
 import time
-from typing import Any
 
 from sidecar.tools.client import asked
 from sidecar.tools.scenes.cast import Cast
@@ -13,7 +13,7 @@ TOKENS = 12
 
 async def play(number: int, cast: Cast, show: Show) -> Verdict:
     """With the embedded backend as the witness: its own line, and the time until it saw the close."""
-    show.title(number, NAME, f"The client leaves after {TOKENS} tokens; the last word is the backend's own.")
+    await show.title(number, NAME, f"The client leaves after {TOKENS} tokens; the last word is the backend's own.")
     request = len(cast.backend.records) + 1
     left = await leave(cast, show, {"x-fake": "pace=0.12"})
     record = await cast.backend.ended(request)
@@ -25,28 +25,27 @@ async def play(number: int, cast: Cast, show: Show) -> Verdict:
 
 async def play_own(number: int, cast: Cast, show: Show) -> Verdict:
     """With the sidecar's own log line as the witness, where the backend is a person's own."""
-    show.title(number, NAME, f"The client leaves after {TOKENS} tokens; the sidecar closes the backend's connection.")
-    left = await leave(cast, show, {})
-    line = await cast.sidecar.event(ended_by_its_client)
+    await show.title(
+        number, NAME, f"The client leaves after {TOKENS} tokens; the sidecar closes the backend's connection."
+    )
+    trace = secrets.token_hex(16)
+    left = await leave(cast, show, {"traceparent": f"00-{trace}-{trace[:16]}-01"})
+    line = await cast.sidecar.event(lambda line: line.get("trace_id") == trace and "outcome" in line)
     delay = time.monotonic() - left
-    show.line("sidecar", f"outcome {line['outcome']}, {line.get('chunks')} chunks", "client")
-    seen = f"{line['outcome']}, {delay * 1000:.1f} ms after the close"
-    return Verdict.of(NAME, "outcome `client_left`, the backend's connection closed", seen, delay < 1)
+    show.line("sidecar", f"outcome {line['outcome']}", "client")
+    seen = f"outcome {line['outcome']}, {delay * 1000:.1f} ms after the close"
+    expected = "outcome `client_left`: the backend's connection is closed"
+    return Verdict.of(NAME, expected, seen, line["outcome"] == "client_left" and delay < 1)
 
 
 async def leave(cast: Cast, show: Show, headers: dict[str, str]) -> float:
     """Read a few tokens, then close; the moment of it."""
     read = 0
-    async with asked(cast.chat_url, cast.chat(max_tokens=2000), headers) as heard:
+    async with asked(cast.chat_url, cast.chat("Count to one thousand.", max_tokens=2000), headers) as heard:
         async for frame in heard:
-            show.inline("client", frame.content if frame.type == "chunk" else "", "client")
-            read += frame.type == "chunk"
+            show.inline("client", frame.content, "client")
+            read += bool(frame.content)
             if read == TOKENS:
                 break
         show.line("client", "closes its connection", "note")
         return time.monotonic()
-
-
-def ended_by_its_client(line: dict[str, Any]) -> bool:
-    """Whether this log line is that of a stream whose client left."""
-    return line.get("outcome") == "client_left"

@@ -14,7 +14,7 @@ SWITCHES = {"x-fake": "silence=3.5; pace=0.06; tokens=15"}
 
 async def play(number: int, cast: Cast, show: Show) -> Verdict:
     """Pings in the silence, then statuses, then text."""
-    show.title(number, NAME, "The backend is silent for 3.5 s, then reasons. We ping every second.")
+    await show.title(number, NAME, "The backend is silent for 3.5 s, then reasons. We ping every second.")
     frames: list[Frame] = []
     kinds: set[tuple[str, str]] = set()
     began = time.monotonic()

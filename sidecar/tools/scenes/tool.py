@@ -17,7 +17,7 @@ ARGUMENTS = {"city": "Zürich", "days": 3}
 
 async def play(number: int, cast: Cast, show: Show) -> Verdict:
     """The backend's fragments as they leave it, then the one frame that the client gets."""
-    show.title(number, NAME, "The arguments leave the backend in pieces; the client gets one parsed call.")
+    await show.title(number, NAME, "The arguments leave the backend in pieces; the client gets one parsed call.")
     fragments: list[str] = []
 
     def tap(raw: bytes) -> None:

@@ -117,7 +117,7 @@ class Document:
         self._nodes += 1
         self._values[path] = place = _mark(node.start_mark)
         if self._nodes > MAX_NODES or len(path) > MAX_DEPTH:
-            raise Invalid([self._problem(place, f"too much: over {MAX_NODES} values, or aliases within each other")])
+            raise Invalid([self._problem(place, "too much: aliases within each other")])
         if node.tag:
             self.say(path, f"tags such as {shown(node.tag)} have no meaning here; remove it")
         if isinstance(node, MappingNode):
@@ -155,10 +155,13 @@ class _Loader(Reader, Scanner, Parser, Composer):
         Parser.__init__(self)
         Composer.__init__(self)
         self._depth = 0
+        self._count = 0
 
     def compose_node(self, parent: Node | None, index: int) -> Node | None:
-        if self._depth > MAX_DEPTH:
-            raise ComposerError(None, None, f"nested deeper than {MAX_DEPTH}", parent.start_mark if parent else None)
+        self._count += 1
+        if self._depth > MAX_DEPTH or self._count > MAX_NODES:
+            bound = f"nested deeper than {MAX_DEPTH}" if self._depth > MAX_DEPTH else f"more than {MAX_NODES} values"
+            raise ComposerError(None, None, bound, parent.start_mark if parent else None)
         self._depth += 1
         node = super().compose_node(parent, index)
         self._depth -= 1

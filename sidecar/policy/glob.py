@@ -7,8 +7,9 @@ whenever there is one, and a hostile header of n bytes costs n steps a wildcard,
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 
-_TOKEN = re.compile(r"(?P<stars>\*+)|(?P<one>\?)|(?P<set>\[[!^]?\]?[^\]]*\])|(?P<text>.)", re.S)
+_TOKEN = re.compile(r"(?P<stars>\*+)|(?P<one>\?)|(?P<set>\[[!^]?\]?+[^\]]*\])|(?P<text>.)", re.S)
 _WITHIN = re.compile(r"\*+([^*?[]+)\*+")
 
 
@@ -39,12 +40,22 @@ def regex(pattern: str, *, path: bool = False, never: str = "") -> str:
 
 def covers(wide: str, narrow: str, *, path: bool = False) -> bool:
     """Whether every text that `narrow` matches is surely matched by `wide`; False where that cannot be told."""
-    if wide == narrow:
-        return True
+    able = _able(wide, path)
+    return wide == narrow or (able is not None and all(map(able, _samples(narrow, path))))
+
+
+@lru_cache(4096)
+def _able(wide: str, path: bool) -> Callable[[str], object] | None:
+    """The match of a glob of nothing but text and stars, whose `*` does not take the sign of a crossing."""
     if any(kind in ("one", "set") for kind, _ in _tokens(wide)):
-        return False
-    able = re.compile(regex(wide, path=path, never="\n"), re.S).match
-    return bool(able(_replaced(narrow, "", "")) and able(_replaced(narrow, "\0", "\n" if path else "\0")))
+        return None
+    return re.compile(regex(wide, path=path, never="\n"), re.S).match
+
+
+@lru_cache(4096)
+def _samples(narrow: str, path: bool) -> tuple[str, str]:
+    """A glob as two texts: wildcards as nothing, and as what only a wildcard matches."""
+    return _replaced(narrow, "", ""), _replaced(narrow, "\0", "\n" if path else "\0")
 
 
 def _tokens(pattern: str) -> Iterator[tuple[str, str]]:

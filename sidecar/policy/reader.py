@@ -33,7 +33,7 @@ class Reader:
         if isinstance(shape.type, types.VarTupleType):
             if "keyed" in shape.extra:
                 return self._keyed(of(shape.type.item_type), shape.extra["keyed"], data, path)
-            return self._list(of(shape.type.item_type), bool(shape.extra.get("listed")), data, path)
+            return self._list(shape.type, bool(shape.extra.get("listed")), data, path)
         return self._scalar(shape, data, path)
 
     def _struct(self, type_: types.Type, data: Any, path: Path, keyed: str = "") -> Any:
@@ -77,13 +77,16 @@ class Reader:
             }
         )
 
-    def _list(self, item: Shape, listed: bool, data: Any, path: Path) -> Any:
+    def _list(self, type_: types.VarTupleType, listed: bool, data: Any, path: Path) -> Any:
+        item = of(type_.item_type)
         if listed and not isinstance(data, list):
             return [self.read(item, data, path)]
         if not isinstance(data, list):
             return self._refuse(path, f"needs a list, not {_noun(data)}")
         if listed and not data:
             return self._refuse(path, "an empty list matches nothing; remove the key")
+        if type_.max_length and len(data) > type_.max_length:
+            return self._refuse(path, f"{len(data)} are too many; {type_.max_length} at most")
         return [self.read(item, value, (*path, index)) for index, value in enumerate(data)]
 
     def _key(self, shape: Shape, name: str, path: Path) -> Any:

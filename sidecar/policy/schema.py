@@ -60,7 +60,8 @@ def _list(shape: Shape, item: Shape, words: Words) -> dict[str, Any]:
         naming = of(fields(item.type)[keyed].type)
         return {**_mapping(naming, _struct(item.type, words, keyed), words), "minProperties": 1}
     one = _of(item, words)
-    many = {"type": "array", "items": one}
+    most = shape.type.max_length if isinstance(shape.type, types.VarTupleType) else None
+    many = {"type": "array", "items": one, **({"maxItems": most} if most else {})}
     return {"anyOf": [one, {**many, "minItems": 1}]} if shape.extra.get("listed") else many
 
 

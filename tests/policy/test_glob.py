@@ -72,7 +72,7 @@ def test_elsewhere_a_star_matches_anything(patterns: list[str], text: str, match
     assert bool(glob.matcher(patterns)(text)) is matches
 
 
-@pytest.mark.parametrize("pattern", ["a[", "[z-a]", "[a--z]", "x[ab"])
+@pytest.mark.parametrize("pattern", ["a[", "[z-a]", "[a--z]", "x[ab", "[]", "[!]"])
 def test_a_bad_set_is_refused(pattern: str) -> None:
     with pytest.raises(ValueError, match="set of characters|not closed"):
         glob.regex(pattern)

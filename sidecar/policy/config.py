@@ -132,7 +132,7 @@ class Config(msgspec.Struct, frozen=True):
     listen: Annotated[Address, _is("HOST:PORT where clients connect.")] = "0.0.0.0:9900"
     admin: Annotated[Admin, Meta(description="Where operators connect.", extra={"short": "listen"})] = Admin()
     defaults: Annotated[Policy, _is("The policy of every request, where a rule says nothing else.")] = Policy()
-    rules: Annotated[tuple[Rule, ...], _is("The first that matches decides.")] = ()
+    rules: Annotated[tuple[Rule, ...], Meta(description="The first that matches decides.", max_length=500)] = ()
     inspect_bytes: Annotated[int, _size("JSON bodies up to this size are read for model and stream.", 1 << 30)] = (
         8 << 20
     )

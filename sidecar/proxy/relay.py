@@ -185,12 +185,15 @@ class Exchange:
         assert self._parser
         events, frames = self._parser.eof(clean)
         self._life.observe(events, self._clock())
-        if events and isinstance(events[-1], Error):
+        if not (events and isinstance(events[-1], Error)):
+            await self._pass(events, frames)
+        elif clean and not self._wire.normalises and self._parser.dialect == "auto":
+            # bytes that nobody here understands ended as their sender wished
+            await self._write(self._wire.encode([], frames))
+        else:
             whole = [frame for frame in frames if not frame.partial]
             await self._write(self._wire.encode(events[:-1], whole))
             await self._fail(events[-1])
-        else:
-            await self._pass(events, frames)
 
     async def _write(self, data: bytes) -> None:
         if data:
@@ -251,16 +254,14 @@ class Exchange:
         if self._downstream.finished:
             return
         if not self._downstream.started:
+            self._vigil.dismiss()
             await self._downstream.refuse(error, self._life.response_headers(), self._backend.upstream.name)
             return
         if self._parser and not self._wire.normalises:
             self._wire.dialect = self._wire.dialect or self._parser.dialect
         words = self._wire.failed(error) if self._streaming and not self._downstream.writing else b""
-        if words:
-            await self._downstream.write(words)
-            await self._downstream.finish()
-        else:
-            await self._downstream.abort()
+        self._vigil.dismiss()
+        await (self._downstream.finish(words) if words else self._downstream.abort())
 
     async def _interrupted(self, why: str) -> None:
         if why == "over":

@@ -47,7 +47,7 @@ class JSONArray(Delimited):
 
 
 class CodeLines(Delimited):
-    """Lines that begin with one letter or digit and a colon, which is the frame's name."""
+    """Lines that begin with one letter or digit and a colon, which together are the frame's name."""
 
     FIRST = re.compile(rb'[0-9a-z]:["{\[]')
 
@@ -56,4 +56,4 @@ class CodeLines(Delimited):
 
     def _frame(self, block: bytes) -> Frame:
         line = block.removeprefix(BOM).strip()
-        return Frame(line[2:], block, line[:1].decode("latin-1")) if line[1:2] == b":" else Frame(line or None, block)
+        return Frame(line[2:], block, line[:2].decode("latin-1")) if line[1:2] == b":" else Frame(line or None, block)

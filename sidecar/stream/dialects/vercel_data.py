@@ -28,7 +28,7 @@ _QUIET = "aehi"
 
 
 def matches(frame: Frame, said: Any) -> bool:
-    return len(frame.name) == 1
+    return len(frame.name) == 2 and frame.name[1] == ":"
 
 
 def decoder() -> Decode:
@@ -43,20 +43,21 @@ class _Decoder:
         if not matches(frame, None):
             return None
         said = msgspec.json.decode(frame.data or b"null")
-        match frame.name:
+        code = frame.name[0]
+        match code:
             case "f":
                 return [Start(id=pointers.text(said, "/messageId"))]
             case "0" | "g":
                 if not isinstance(said, str) or not said:
                     return []
-                return [TextDelta(said)] if frame.name == "0" else [ReasoningDelta(said)]
+                return [TextDelta(said)] if code == "0" else [ReasoningDelta(said)]
             case "b" | "c" | "9":
-                return self._call(frame.name, said)
+                return self._call(code, said)
             case "3":
                 return [failure.read(said)]
             case "d":
                 return list(_finish(said))
-        return [] if frame.name in _QUIET else [Extension(frame.name, said)]
+        return [] if code in _QUIET else [Extension(code, said)]
 
     def _call(self, code: str, said: Any) -> Iterable[Event]:
         call, name = pointers.text(said, "/toolCallId"), pointers.text(said, "/toolName")

@@ -31,7 +31,7 @@ def main(backend: str | None, report: Path | None, stay: bool) -> int:
     """
     try:
         return asyncio.run(run(backend, report, stay, Show()))
-    except KeyboardInterrupt:
+    except asyncio.CancelledError:
         return 130
     except (stage.Failed, httpx2.HTTPError) as failed:
         Show().say(f"The demo could not start: {failed}", "bad")
@@ -40,6 +40,9 @@ def main(backend: str | None, report: Path | None, stay: bool) -> int:
 
 async def run(backend: str | None, report: Path | None, stay: bool, show: Show) -> int:
     """Set up, play each scene, sum up."""
+    playing = asyncio.current_task()
+    assert playing
+    on_signal(playing.cancel)
     async with AsyncExitStack() as stack:
         cast = await gather(backend, stack, show)
         verdicts = [await played(number, scene, cast, show) for number, scene in scenes(cast)]
@@ -49,6 +52,12 @@ async def run(backend: str | None, report: Path | None, stay: bool, show: Show) 
         if stay:
             await stay_up(cast, show)
     return int(any(verdict.state == "FAILED" for verdict in verdicts))
+
+
+def on_signal(act: Callable[[], object]) -> None:
+    """What Ctrl-C, a closed terminal and SIGTERM do from here on; our children are ended by us alone."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, act)
 
 
 async def gather(backend: str | None, stack: AsyncExitStack, show: Show) -> Cast:
@@ -110,7 +119,7 @@ def leave_report(folder: Path, cast: Cast, show: Show) -> None:
 async def stay_up(cast: Cast, show: Show) -> None:
     """Leave it to the person until Ctrl-C."""
     done = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, done.set)
+    on_signal(done.set)
     body = f'{{"model":"{cast.model}","stream":true,"messages":[{{"role":"user","content":"hi"}}]}}'
     await show.title(len(scenes(cast)) + 1, "Your turn", "It all stays up until Ctrl-C. To paste in another terminal:")
     show.raw(f"curl -N {cast.chat_url} -H 'content-type: application/json' \\\n  -d '{body}'")

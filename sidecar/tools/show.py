@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import sys
 from collections.abc import Iterable
 from textwrap import wrap
@@ -50,10 +51,10 @@ class Show:
         self._print(f"    {lane:<9}" + self._paint(style, clip(text, WIDTH - 13)))
 
     def tell(self, lane: str, text: str, style: str = "plain") -> None:
-        """The same uncut: wrapped beside its lane."""
-        lines = wrap(text, WIDTH - 13, break_on_hyphens=False)
-        for label, line in zip([lane, *[""] * len(lines)], lines, strict=False):
-            self.line(label, line, style)
+        """The same uncut: folded beside its lane."""
+        for line in fold(text, WIDTH - 13):
+            self.line(lane, line, style)
+            lane = ""
 
     def say(self, text: str, style: str = "plain") -> None:
         """A sentence, wrapped."""
@@ -62,8 +63,8 @@ class Show:
 
     def raw(self, text: str) -> None:
         """Lines to be pasted, untouched."""
-        self._print("")
         self._print(text)
+        self._print("")
 
     def inline(self, lane: str, text: str, style: str = "plain") -> None:
         """More text on the open line of this lane, wrapped as it comes."""
@@ -109,6 +110,16 @@ class Show:
     def _write(self, text: str) -> None:
         self.out.write(text)
         self.out.flush()
+
+
+def fold(text: str, width: int) -> list[str]:
+    """The text in lines that end at a blank or, as JSON has none, at a comma."""
+    lines = [""]
+    for piece in re.findall(r"[^ ,]*[ ,]*", text):
+        if lines[-1] and len(lines[-1] + piece.rstrip()) > width:
+            lines.append("")
+        lines[-1] += piece
+    return [line.rstrip() for line in lines]
 
 
 def clip(text: str, width: int) -> str:

@@ -143,10 +143,12 @@ async def accepts(port: int, process: asyncio.subprocess.Process, patience: floa
 
 @asynccontextmanager
 async def child(*command: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A process that ends with the context; its output is one pipe."""
+    """A process that ends with the context, and not by the terminal's Ctrl-C; its output is one pipe."""
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     pipe, merged = asyncio.subprocess.PIPE, asyncio.subprocess.STDOUT
-    process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=merged, env=environment)
+    process = await asyncio.create_subprocess_exec(
+        *command, stdout=pipe, stderr=merged, env=environment, start_new_session=True
+    )
     try:
         yield process
     finally:

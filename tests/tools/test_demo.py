@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -94,6 +95,18 @@ def test_a_backend_that_is_not_there_is_said_in_a_sentence() -> None:
     played = run("--backend", f"http://127.0.0.1:{free_port()}")
     assert played.returncode == 1
     assert "The demo could not start" in played.stdout and "Traceback" not in played.stdout + played.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_it_and_all_that_it_started(number: signal.Signals) -> None:
+    with at_a_terminal() as process:
+        assert process.stdout
+        port = re.findall(r"sidecar http://127.0.0.1:(\d+)", process.stdout.readline())[0]
+        socket.create_connection(("127.0.0.1", int(port))).close()
+        process.send_signal(number)
+        assert process.wait(PATIENCE) == 130
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", int(port)))
 
 
 async def alone(required: bool = False) -> Cast:

@@ -6,7 +6,7 @@ import io
 import pytest
 
 from sidecar.tools import show as show_module
-from sidecar.tools.show import Show, Verdict, clip
+from sidecar.tools.show import Show, Verdict, clip, fold
 
 
 class Terminal(io.StringIO):
@@ -54,6 +54,11 @@ def test_an_open_line_is_closed_before_a_new_one() -> None:
     show.inline("client", " token")
     show.line("client", "is told")
     assert out.getvalue() == "    client   Every token\n    client   is told\n"
+
+
+def test_a_long_line_is_folded_at_blanks_and_commas_and_loses_nothing() -> None:
+    assert fold("one two three", 7) == ["one two", "three"]
+    assert fold('{"a":1,"b":2,"c":3}', 12) == ['{"a":1,', '"b":2,"c":3}']
 
 
 def test_clip_says_that_it_cut() -> None:

@@ -1,5 +1,6 @@
 """The commands. What a command needs is imported inside it, so that `--help` is quick."""
 
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,6 +71,7 @@ def serve(config: Path | None, upstream: str, listen: str, admin: str, format: s
     if not config:
         click.echo(_promise(rules), err=True)
     log.setup(sys.stdout)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # before the watch of the file takes it over
     try:
         uvloop.run(serve(source))
     except Invalid as error:

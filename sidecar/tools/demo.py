@@ -81,7 +81,7 @@ async def gather(backend: str | None, stack: AsyncExitStack, show: Show) -> Cast
 
 async def first_model(url: str) -> str:
     """The first model that a server says it has."""
-    async with httpx2.AsyncClient(timeout=10) as client:
+    async with httpx2.AsyncClient(timeout=10, trust_env=False) as client:
         answer = await client.get(f"{url}/v1/models")
         answer.raise_for_status()
         return str(answer.json()["data"][0]["id"])

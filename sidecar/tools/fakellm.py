@@ -24,36 +24,12 @@ from collections.abc import Callable
 
 import msgspec
 
-from sidecar.tools.dialogue import Ask, Json, model_in, switches_of
+from sidecar.tools.dialogue import Ask, model_in, switches_of
+from sidecar.tools.fakeanswer import JSON, Answer, Gap, Record, Tap
 from sidecar.tools.fakehttp import Connection, Request
-from sidecar.tools.speakers import OpenAI, Speaker, compact, speaker_of
-
-JSON = "application/json"
-
-
-class Record(msgspec.Struct):
-    """What became of one request. Times are `time.monotonic()`; `state` is streaming, finished, cancelled or broken."""
-
-    id: int
-    path: str
-    model: str
-    began_at: float
-    state: str = "streaming"
-    of: int = 0
-    sent_at: list[float] = []
-    ended_at: float | None = None
-    cancelled_at: float | None = None
-
-    @property
-    def tokens(self) -> int:
-        """How many have left."""
-        return len(self.sent_at)
-
-    def told(self) -> Json:
-        """The record as JSON, with its count of tokens and its seconds so far."""
-        seconds = (self.ended_at or time.monotonic()) - self.began_at
-        counted: Json = msgspec.to_builtins(self)
-        return counted | {"tokens": self.tokens, "seconds": seconds}
+from sidecar.tools.speakers import speaker_of
+from sidecar.tools.speakers.openai import OpenAI
+from sidecar.tools.speakers.speaker import compact
 
 
 class FakeLLM:
@@ -67,7 +43,7 @@ class FakeLLM:
         self.seed = seed
         self.port = port
         self.records: list[Record] = []
-        self.tap: Callable[[bytes], None] = lambda piece: None
+        self.tap: Tap = lambda piece: None
         self._say = say
         self._open: set[Connection] = set()
         self._moments: defaultdict[tuple[str, int], asyncio.Event] = defaultdict(asyncio.Event)
@@ -113,9 +89,9 @@ class FakeLLM:
         self.records.append(record)
         self._moments["begun", record.id].set()
         ask = Ask(record.id, path, query, name, body, switches, max(1, len(request.body) // 4))
-        await self._witnessed(Answer(ask, speaker, connection, record, self), record)
+        await self._witnessed(Answer(ask, speaker, connection, record, self.gaps(ask), self.tap), record)
 
-    async def _witnessed(self, answer: "Answer", record: Record) -> None:
+    async def _witnessed(self, answer: Answer, record: Record) -> None:
         try:
             record.state = await answer.give()
         except asyncio.CancelledError:
@@ -141,91 +117,12 @@ class FakeLLM:
         page = pages.get(path, OpenAI().error(404, f"nothing is served at {path}"))
         await connection.respond(200 if path in pages else 404, JSON, msgspec.json.encode(page))
 
-    def gaps(self, ask: Ask) -> Callable[[], float]:
+    def gaps(self, ask: Ask) -> Gap:
         """Makes the seconds before each token of this answer."""
         chance = random.Random(self.seed)
         pace = ask.switch("pace")
         mean = self.pace if pace is None else pace
         return lambda: mean * (0.5 + chance.random())
-
-
-class Answer:
-    """One answer given: the switches, the pace, the bytes. Cancelled from outside when its client goes."""
-
-    def __init__(self, ask: Ask, speaker: Speaker, to: Connection, record: Record, llm: FakeLLM):
-        self.ask = ask
-        self.speaker = speaker
-        self.to = to
-        self.record = record
-        self.llm = llm
-        self.gap = llm.gaps(ask)
-        self.speech = ask.speech()
-        record.of = self.speech.tokens
-
-    async def give(self) -> str:
-        """Give it; the state it ended in."""
-        await asyncio.sleep(self.ask.switch("silence") or 0)
-        status = int(self.ask.switch("status") or 0)
-        if "drop" in self.ask.switches:
-            self.to.cut()
-            return "broken"
-        if status:
-            return await self._refuse(status)
-        return await (self._stream() if self.ask.streams else self._whole())
-
-    async def _refuse(self, status: int) -> str:
-        after = self.ask.switches.get("retry-after")
-        body = compact(self.speaker.error(status, "refused, as it was asked for"))
-        await self.to.respond(status, JSON, body, **({"retry-after": after} if after else {}))
-        return "finished"
-
-    async def _whole(self) -> str:
-        for _ in range(self.speech.tokens):
-            await asyncio.sleep(self.gap())
-        await self.to.respond(200, JSON, compact(self.speaker.whole(self.ask, self.speech)))
-        self.record.sent_at += [time.monotonic()] * self.speech.tokens
-        return "finished"
-
-    async def _stream(self) -> str:
-        await self.to.begin(self.speaker.content_type)
-        await asyncio.sleep(self.ask.switch("think") or 0)
-        if "rate-limit" in self.ask.switches:
-            return await self._fail(429, "Rate limit reached, please slow down")
-        for piece in self.speaker.stream(self.ask, self.speech):
-            broken = await self._fault()
-            if broken:
-                return broken
-            if piece.token:
-                await asyncio.sleep(self.gap())
-            self.llm.tap(piece.raw)
-            await self.to.send(piece.raw)
-            if piece.token:
-                self.record.sent_at.append(time.monotonic())
-        await self.to.finish()
-        return "finished"
-
-    async def _fault(self) -> str:
-        """The fault that is due after this many tokens, as the state it leaves; empty where there is none."""
-        if self._due("error-after"):
-            return await self._fail(500, "The model fell over")
-        if self._due("stall-after"):
-            await asyncio.Event().wait()
-        if self._due("eof-after"):
-            await self.to.finish()
-            return "broken"
-        if self._due("cut-after") or self._due("reset-after"):
-            self.to.cut(reset=self._due("reset-after"))
-            return "broken"
-        return ""
-
-    def _due(self, switch: str) -> bool:
-        after = self.ask.switch(switch)
-        return after is not None and self.record.tokens >= after
-
-    async def _fail(self, status: int, message: str) -> str:
-        await self.to.send(self.speaker.in_band(self.speaker.error(status, message)))
-        await self.to.finish()
-        return "broken"
 
 
 async def serve(port: int, pace: float, seed: int) -> None:

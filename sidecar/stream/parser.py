@@ -250,11 +250,11 @@ def _understood(decode: Decode, frame: Frame) -> Iterable[Event] | None:
     """What the dialect makes of the frame, mended if it must be; None where it is not the dialect's."""
     try:
         return decode(frame)
-    except (ValueError, RecursionError):
+    except dialects.ODD:
         frame.data = _mended(frame.data or b"")
     try:
         return decode(frame)
-    except (ValueError, RecursionError):
+    except dialects.ODD:
         return None
 
 

@@ -35,16 +35,18 @@ class Sniff:
     def eof(self) -> list[Frame]:
         frames: list[Frame] = []
         if not self.chosen:
-            self.chosen = SSE() if self._empty(self._head) or self._cut(self._head) else self._unframed()
+            self.chosen = self._cut_short(self._head)
             frames = self.chosen.feed(self._head)
         return frames + self.chosen.eof()
 
     def _empty(self, head: bytes) -> bool:
         return BOM.startswith(head) or not head.removeprefix(BOM).strip()
 
-    def _cut(self, head: bytes) -> bool:
-        body = head.removeprefix(BOM).lstrip()
-        return self._event_stream and any(name.startswith(body) for name in self._FIELDS)
+    def _cut_short(self, head: bytes) -> Framing:
+        body = head.removeprefix(BOM).strip()
+        if self._empty(head) or self._event_stream and any(name.startswith(body) for name in self._FIELDS):
+            return SSE()
+        return JSONArray() if body == b"[" else self._unframed()
 
     def _choose(self, head: bytes) -> Framing | None:
         return self._look(head[:TAIL_BYTES]) or (self._unframed() if len(head) >= TAIL_BYTES else None)

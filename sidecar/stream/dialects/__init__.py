@@ -60,6 +60,9 @@ ORDER = (
 )
 """The order in which a first frame is offered: the more particular shape before the more general one."""
 
+ODD = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
+"""What a dialect raises at a frame whose values are of other types than its own: it is not the dialect's."""
+
 
 class Dialect(Protocol):
     """What a dialect's module has; the last three are optional."""
@@ -82,7 +85,14 @@ def load(name: str) -> Any:
 
 def recognise(frame: Frame, said: Any) -> str:
     """The name of the dialect whose frame this is; empty where none knows it."""
-    return next((name for name in ORDER if load(name).matches(frame, said)), "")
+    return next((name for name in ORDER if _matches(name, frame, said)), "")
+
+
+def _matches(name: str, frame: Frame, said: Any) -> bool:
+    try:
+        return bool(load(name).matches(frame, said))
+    except ODD:
+        return False
 
 
 def of_path(path: str, query: str = "") -> str:

@@ -77,9 +77,12 @@ _TYPES = frozenset(
 
 
 def matches(frame: Frame, said: Any) -> bool:
-    if not isinstance(said, dict) or said.get("type") not in _TYPES:
-        return frame.name == "error" and isinstance(said, dict) and "message" in said
-    return "data" not in said and (said["type"] != "error" or "error" in said)
+    if not isinstance(said, dict):
+        return False
+    kind = said.get("type")
+    if not isinstance(kind, str) or kind not in _TYPES:
+        return frame.name == "error" and "message" in said
+    return "data" not in said and (kind != "error" or "error" in said)
 
 
 def decoder() -> Decode:

@@ -33,7 +33,7 @@ PING = b": ping\n\n"
 _STATUS = ("status", "progress", "info")
 _COUNTS = ("input_tokens", "output_tokens", "total_tokens", "cached_input_tokens", "reasoning_tokens")
 _END = ("complete", "done", "end")
-_RESERVED = ("message", "content", "progress", "choice", "tool_call", "value")
+_RESERVED = ("message", "content", "progress", "choice", "tool_call", "name", "value")
 
 
 def matches(frame: Frame, said: Any) -> bool:
@@ -46,8 +46,12 @@ def matches(frame: Frame, said: Any) -> bool:
         or isinstance(said.get("content"), str)
         or said.get("done") is True
         or bool(said.get("error"))
-        or (said.get("type") in _ENVELOPE and isinstance(said.get("data"), dict))
+        or _enveloped(said)
     )
+
+
+def _enveloped(said: dict[str, Any]) -> bool:
+    return isinstance(said.get("type"), str) and said["type"] in _ENVELOPE and isinstance(said.get("data"), dict)
 
 
 def decoder() -> Decode:
@@ -63,7 +67,7 @@ def _decode(frame: Frame) -> Iterable[Event] | None:
     said = msgspec.json.decode(data)
     if not matches(frame, said):
         return None
-    if isinstance(said.get("data"), dict) and said.get("type") in _ENVELOPE:
+    if _enveloped(said):
         return _ENVELOPE[said["type"]](said["data"])
     return [failure.read(said)] if frame.name == "error" else list(_plain(said))
 
@@ -107,10 +111,11 @@ def _status(data: dict[str, Any]) -> Iterable[Event]:
         return _reasoning(data)
     if message == "tool_call" and isinstance(data.get("tool_call"), dict):
         return _tool_call({**data["tool_call"], "choice": data.get("choice"), "done": True})
-    if message == "extension" and isinstance(data.get("name"), str):
-        return [Extension(data["name"], data.get("value"))]
+    if message in ("extension", "tool_call"):
+        return [Extension(str(data.get("name") or "status"), data.get("value"))]
     own = {key: value for key, value in data.items() if key not in _RESERVED}
-    return [Status(str(message or ""), own | _progress(data))]
+    name = {"name": data["name"]} if isinstance(data.get("name"), str) else {}
+    return [Status(str(message or ""), own | name | _progress(data))]
 
 
 def _tool_call(data: dict[str, Any]) -> Iterable[Event]:
@@ -128,8 +133,8 @@ def _tool_call(data: dict[str, Any]) -> Iterable[Event]:
 
 
 def _error(data: dict[str, Any]) -> Iterable[Event]:
-    error = failure.read(data)
-    return [msgspec.structs.replace(error, recoverable=data["recoverable"])] if "recoverable" in data else [error]
+    error, recoverable = failure.read(data), data.get("recoverable")
+    return [msgspec.structs.replace(error, recoverable=recoverable)] if isinstance(recoverable, bool) else [error]
 
 
 def _complete(data: dict[str, Any]) -> Iterable[Event]:
@@ -146,8 +151,7 @@ def _complete(data: dict[str, Any]) -> Iterable[Event]:
 
 
 def _choice(data: dict[str, Any]) -> int:
-    choice = data.get("choice")
-    return choice if isinstance(choice, int) and choice > 0 else 0
+    return count(data.get("choice")) or 0
 
 
 _ENVELOPE = {

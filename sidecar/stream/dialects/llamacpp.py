@@ -52,8 +52,8 @@ def _decode(frame: Frame) -> Iterable[Event] | None:
         return None
     events: list[Event] = [_progress(said.prompt_progress)] if said.prompt_progress else []
     if said.content:
-        events.append(TextDelta(said.content, said.index))
-    return [*events, *_last(msgspec.json.decode(data), said.index)] if said.stop else events
+        events.append(TextDelta(said.content, max(0, said.index)))
+    return [*events, *_last(msgspec.json.decode(data), max(0, said.index))] if said.stop else events
 
 
 def _last(said: Any, choice: int) -> Iterable[Event]:

@@ -93,6 +93,9 @@ class Upstream(msgspec.Struct, frozen=True):
             extra={"kind": "host"},
         ),
     ] = "upstream"
+    transport: Annotated[
+        Literal["httpx2", "lean"], _is("What fetches its answers: httpx2, or lean, the sidecar's own.")
+    ] = "httpx2"
 
 
 class Match(msgspec.Struct, frozen=True):

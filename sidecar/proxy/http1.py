@@ -13,8 +13,8 @@ from typing import Any
 
 import httptools
 
+from sidecar.proxy.answer import Body, Failure
 from sidecar.proxy.headers import Header
-from sidecar.proxy.upstream import Body, Failure
 
 MAX_HEAD_BYTES = 64 << 10
 MAX_HEADERS = 256

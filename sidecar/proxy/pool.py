@@ -4,10 +4,10 @@ import asyncio
 from collections import deque
 from contextlib import ExitStack
 
+from sidecar.proxy.answer import Body, Failure
 from sidecar.proxy.dial import Dialer
 from sidecar.proxy.headers import Header
 from sidecar.proxy.http1 import Connection, Unanswered, request_head
-from sidecar.proxy.upstream import Body, Failure
 
 IDLE_S = 4.0
 """How long a connection is kept idle: less than uvicorn and Node (5 s) keep theirs."""
@@ -29,19 +29,19 @@ class Pool:
         self._retired = False
 
     async def ask(
-        self, method: str, target: bytes, headers: list[Header], body: Body, patience: float
+        self, method: str, target: bytes, request: list[Header], body: Body, patience: float
     ) -> "PooledAnswer":
         """The head of the answer is here when this returns. `patience` is for a new connection. Raises Failure."""
-        head = request_head(method, target, headers, body)
+        head = request_head(method, target, request, body)
         connection = self._take() or await self._dial(patience)
         try:
             return await self._exchange(connection, method, head, body)
         except Unanswered:
-            if not connection.used or not _repeatable(method, headers, body):
+            if not connection.used or not _repeatable(method, request, body):
                 raise
         return await self._exchange(await self._dial(patience), method, head, body)
 
-    def retire(self) -> None:
+    async def retire(self) -> None:
         """Close what is idle now, and the others when their answers are over."""
         self._retired = True
         while self._idle:

@@ -1,0 +1,39 @@
+"""The seam between the relay and whatever fetches an answer: what both sides know of each other."""
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from sidecar.proxy.headers import Header
+
+Body = bytes | AsyncIterator[bytes]
+
+
+class Failure(Exception):
+    """The backend did not do its part. `outcome` is a word of the outcome table."""
+
+    def __init__(self, outcome: str, message: str) -> None:
+        super().__init__(message)
+        self.outcome = outcome
+
+
+class Answer(Protocol):
+    """A backend's answer. `read()` gives raw body bytes, b"" at a clean end, and raises Failure("truncated")."""
+
+    status: int
+    headers: list[Header]
+
+    async def read(self) -> bytes: ...
+
+    async def aclose(self) -> None: ...
+
+
+class Transport(Protocol):
+    """The connections to one backend. `target` is the whole one, `patience` is for the connection alone."""
+
+    async def ask(self, method: str, target: bytes, request: list[Header], body: Body, patience: float) -> Answer:
+        """The head of the answer is here when this returns. Raises Failure."""
+        ...
+
+    async def retire(self) -> None:
+        """No new request comes; the connections close when the last answer is over."""
+        ...

@@ -5,8 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sidecar.policy import streams
-from sidecar.policy.config import Upstream
-from sidecar.policy.rules import Decision, Facts, Rules
+from sidecar.policy.rules import Facts, Rules
 from sidecar.proxy.downstream import Downstream
 from sidecar.proxy.headers import Header
 from sidecar.proxy.relay import Exchange
@@ -26,7 +25,8 @@ class Sidecar:
         self.rules = rules
         self._telemetry = telemetry
         self._clock = clock
-        self._backends: dict[Upstream, Backend] = {}
+        # made now: the first request would wait 130 ms for what a transport imports
+        self._backends = {upstream: Backend(upstream) for upstream in rules.config.upstreams}
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
@@ -48,6 +48,8 @@ class Sidecar:
         """Use these rules from now on. Streams in flight keep the policy and the connection they began with."""
         self.rules = rules
         gone = [upstream for upstream in self._backends if upstream not in rules.config.upstreams]
+        for upstream in rules.config.upstreams:
+            self._backends.setdefault(upstream, Backend(upstream))
         for upstream in gone:
             await self._backends.pop(upstream).retire()
 
@@ -85,17 +87,10 @@ class Sidecar:
         except streams.NotAcceptable as error:
             await self._refuse(downstream, 406, str(error), life.response_headers())
             return None
-        backend = self._backend(decision)
+        backend = self._backends.get(decision.upstreams[0]) or Backend(decision.upstreams[0])
         upstream = backend.upstream
         life.routed(decision, upstream=upstream, dialect=upstream.dialect, model=model, format=format, stream=asked)
         return Exchange(request, downstream, backend, decision, format, asked, life, self._clock)
-
-    def _backend(self, decision: Decision) -> Backend:
-        upstream = decision.upstreams[0]
-        backend = self._backends.get(upstream)
-        if backend is None:
-            backend = self._backends[upstream] = Backend(upstream)
-        return backend
 
     async def _refuse(
         self, downstream: Downstream, status: int, message: str, own: list[Header], hint: str = ""

@@ -1,8 +1,11 @@
 """The process: its sockets, its admin thread, its reloads, its signals."""
 
 import asyncio
+import contextlib
 import logging
+import signal
 import time
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import uvicorn
@@ -16,12 +19,25 @@ from sidecar.telemetry.admin import AdminServer, AdminState
 from sidecar.telemetry.telemetry import Telemetry
 
 
+class Server(uvicorn.Server):
+    """Ends when a signal says so, in order: uvicorn raises the signal again and so skips all that must follow."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
 async def serve(source: Source) -> None:
     """Serve until a signal ends it. Raises Invalid for a bad configuration, OSError for an address in use."""
     rules = source.load()
     telemetry = Telemetry(__version__)
     app = Sidecar(rules, telemetry)
-    server = uvicorn.Server(uvicorn_config(app))
+    server = Server(uvicorn_config(app))
     admin = AdminServer(
         rules.config.admin.listen,
         AdminState(

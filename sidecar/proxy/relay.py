@@ -13,9 +13,11 @@ from contextlib import aclosing
 
 from sidecar.policy import outcome, streams
 from sidecar.policy.outcome import OUTCOMES
+from sidecar.policy.patience import NEVER, Patience
 from sidecar.policy.rules import Decision
 from sidecar.proxy import headers, upstream
 from sidecar.proxy.downstream import Downstream
+from sidecar.proxy.keepalive import KeepAlive
 from sidecar.proxy.request import ClientLeft, Request
 from sidecar.proxy.upstream import Answer, Backend, Failure
 from sidecar.proxy.vigil import Interrupted, Vigil
@@ -26,7 +28,6 @@ from sidecar.stream.parser import StreamParser
 from sidecar.stream.wires import EVENT_STREAM, Wire, make, padding
 from sidecar.telemetry.life import Life
 
-NEVER = float("inf")
 MAX_ERROR_BODY = 1 << 20
 
 log = logging.getLogger(__name__)
@@ -59,12 +60,12 @@ class Exchange:
         self._client_dialect = dialects.of_path(request.path, query) if spoken == "auto" else spoken
         self._wire: Wire = make(format, self._client_dialect, life.stream_id, int(time.time()), request.asked.usage)
         self._head: tuple[int, list[headers.Header]] = (200, [])
-        self._streaming = False  # the answer is, or was opened as, a stream
-        self._headed = False
-        self._committed = False
         self._parser: StreamParser | None = None
-        self._accepted = self._idle_from = clock()
         self._outcome = ""
+        self._patience = Patience(decision.policy.timeouts, clock(), asked)
+        can_open = asked and (self._wire.normalises or bool(dialects.ping(self._client_dialect)))
+        self._keep_alive = KeepAlive(decision.policy, downstream, self._wire, life, can_open, self._open_early)
+        self._keep_alive.blank_line_is_an_event = request.header(b"user-agent").startswith("OpenAI/Go")
         self._vigil = Vigil(self._judge, request.left, clock)
 
     async def run(self) -> None:
@@ -101,7 +102,7 @@ class Exchange:
         )
         answer = await self._backend.ask(request.method, request.target, sent, request.body(), policy.timeouts)
         async with aclosing(answer):
-            self._headed = True
+            self._patience.headed = True
             self._life.head(answer.status, self._clock())
             self._vigil.look()
             await self._answer(answer)
@@ -127,7 +128,7 @@ class Exchange:
     async def _stream(self, answer: Answer, event_stream: bool) -> None:
         if self._downstream.started and not self._wire.normalises and not event_stream:
             raise Failure("malformed", "the answer was opened as an event stream, and the backend's is none")
-        self._streaming = True
+        self._patience.stream = self._keep_alive.streaming = True
         self._head = (answer.status, answer.headers)
         self._wire.event_stream = self._wire.event_stream or event_stream
         self._parser = parser = StreamParser(self._backend.upstream.dialect, event_stream)
@@ -162,8 +163,8 @@ class Exchange:
     async def _pass(self, events: list[Event], frames: list[Frame]) -> None:
         """What one chunk said, to the client."""
         if events:
-            if not self._committed and any(isinstance(event, CONTENT) for event in events):
-                self._committed = True
+            if not self._patience.committed and any(isinstance(event, CONTENT) for event in events):
+                self._patience.committed = True
                 self._vigil.look()
             if isinstance(events[-1], Error):
                 error = events[-1] = outcome.complete(events[-1])
@@ -178,7 +179,7 @@ class Exchange:
                 return
         await self._write(self._wire.encode(events, frames))
         if events:
-            self._idle_from = self._clock()
+            self._patience.idle_from = self._clock()
 
     async def _eof(self, clean: bool) -> None:
         """What the end of the body said. A failure that shows only here is ours to tell, in every format."""
@@ -259,7 +260,7 @@ class Exchange:
             return
         if self._parser and not self._wire.normalises:
             self._wire.dialect = self._wire.dialect or self._parser.dialect
-        words = self._wire.failed(error) if self._streaming and not self._downstream.writing else b""
+        words = self._wire.failed(error) if self._keep_alive.streaming and not self._downstream.writing else b""
         self._vigil.dismiss()
         await (self._downstream.finish(words) if words else self._downstream.abort())
 
@@ -277,67 +278,20 @@ class Exchange:
     # ---- beside the path
 
     def _judge(self, now: float) -> float:
-        """Every deadline, and what is due beside the path. Gives the time to look again."""
+        """What is due beside the path, done; the time to look again."""
         if self._downstream.finished:
             return NEVER
-        return min(self._patience(now), self._keep_open(now))
-
-    def _patience(self, now: float) -> float:
-        limits = self._policy.timeouts
-        waits = [(self._accepted, limits.total, "timed_out")]
-        if not self._headed:
-            waits.append((self._accepted, limits.head, "head_timeout"))
-        if self._streaming or self._asked:
-            if not self._committed:
-                waits.append((self._accepted, limits.first_token, "first_token_timeout"))
-            elif self._downstream.writing:
-                waits.append((now, limits.idle, "stalled"))
-            else:
-                said_all = self._parser and (self._parser.done or self._parser.finished)
-                waits.append((self._idle_from, limits.idle, "over" if said_all else "stalled"))
-        due = NEVER
-        for since, limit, why in waits:
-            if limit and now >= since + limit:
-                self._vigil.interrupt(why)
-                return NEVER
-            due = min(due, since + limit if limit else NEVER)
-        return due
-
-    def _keep_open(self, now: float) -> float:
-        """Open the answer early, or ping, when the client has heard nothing for so long."""
-        interval = self._policy.ping.interval if self._policy.ping.shape != "off" else 0.0
-        downstream = self._downstream
-        if not downstream.started:
-            after = self._policy.open_after
-            after = self._policy.ping.interval if after is None else after
-            if not after or not self._can_open():
-                return NEVER
-            if now < self._accepted + after:
-                return self._accepted + after
-            if not downstream.busy:
-                downstream.beside(self._open_early())
-        elif not self._streaming or not interval:
+        patience, parser = self._patience, self._parser
+        patience.blocked = self._downstream.writing
+        if parser:
+            patience.said_all = parser.done or parser.finished
+            self._keep_alive.blank_line_is_an_event |= parser.has_ids
+        why, due = patience.judge(now)
+        if why:
+            self._vigil.interrupt(why)
             return NEVER
-        elif now < downstream.last_write + interval:
-            return downstream.last_write + interval
-        elif not downstream.busy and self._wire.at_boundary:
-            downstream.beside(self._ping())
-        return now + (interval or 1.0)
-
-    def _can_open(self) -> bool:
-        return self._asked and (self._wire.normalises or bool(dialects.ping(self._client_dialect)))
+        return min(due, self._keep_alive.judge(now))
 
     async def _open_early(self) -> None:
-        self._streaming = self._wire.event_stream = True
+        self._keep_alive.streaming = self._wire.event_stream = True
         await self._start(200, [])
-        await self._beside_bytes(self._wire.opening() or self._wire.ping(self._policy.ping.shape))
-
-    async def _ping(self) -> None:
-        after_id = self._parser is not None and self._parser.has_ids
-        go = headers.get(self._request.headers, b"user-agent").startswith("OpenAI/Go")
-        await self._beside_bytes(self._wire.ping(self._policy.ping.shape, after_id or go))
-
-    async def _beside_bytes(self, data: bytes) -> None:
-        if data:
-            await self._downstream.keep_alive(data)
-            self._life.pinged(len(data))

@@ -23,7 +23,6 @@ class Backend:
         self.upstream = upstream
         parts = urlsplit(upstream.url)
         self.authority = parts.netloc.rpartition("@")[2].encode("idna" if not parts.netloc.isascii() else "ascii")
-        self._prefix = parts.path.rstrip("/").encode()
         url = f"{parts.scheme}://{self.authority.decode()}"
         self._transport: Transport
         if upstream.transport == "lean":
@@ -33,7 +32,7 @@ class Backend:
 
     async def ask(self, method: str, target: bytes, request: list[Header], body: Body, timeouts: Timeouts) -> Answer:
         """The head of the answer is here when this returns. Raises Failure."""
-        return await self._transport.ask(method, self._prefix + target, request, body, timeouts.connect)
+        return await self._transport.ask(method, target, request, body, timeouts.connect)
 
     async def retire(self) -> None:
         """No new request comes; the connections close when the last answer is over."""

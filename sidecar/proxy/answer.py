@@ -8,6 +8,14 @@ from sidecar.proxy.headers import Header
 Body = bytes | AsyncIterator[bytes]
 
 
+def framing(request: list[Header], body: Body) -> list[Header]:
+    """The header that says where a request's body ends, as its client said it; none where the client sent no body."""
+    given = [(name, value) for name, value in request if name.lower() == b"content-length"]
+    if not isinstance(body, bytes):
+        return given or [(b"transfer-encoding", b"chunked")]
+    return [(b"content-length", b"%d" % len(body))] if given or body else []
+
+
 class Failure(Exception):
     """The backend did not do its part. `outcome` is a word of the outcome table."""
 

@@ -12,7 +12,7 @@ _HOP_BY_HOP = frozenset(
     b"connection keep-alive proxy-connection proxy-authenticate proxy-authorization te trailer transfer-encoding"
     b" upgrade http2-settings".split()
 )
-_OURS_IN = frozenset(b"x-stream-format host content-length expect".split())
+_OURS_IN = frozenset(b"x-stream-format host expect".split())
 _FORWARDING = frozenset(b"x-forwarded-for x-forwarded-host x-forwarded-proto forwarded via".split())
 _NOT_ON_STREAMS = frozenset(b"content-length content-encoding etag".split())
 _UNBUFFERED = [
@@ -36,7 +36,7 @@ def end_to_end(headers: Iterable[Header]) -> list[Header]:
 
 
 def to_backend(scope: Any, upstream: Upstream, authority: bytes, stream: bool, trace: list[Header]) -> list[Header]:
-    """The request's headers for the backend. `authority` is the upstream url's; framing is left to the transport."""
+    """The request's headers for the backend. `authority` is the upstream url's; a length is the client's own."""
     given: list[Header] = scope["headers"]
     replaced = {name for name, _ in trace}
     host = next((value for name, value in given if name == b"host"), b"")

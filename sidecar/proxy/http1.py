@@ -13,7 +13,7 @@ from typing import Any
 
 import httptools
 
-from sidecar.proxy.answer import Body, Failure
+from sidecar.proxy.answer import Body, Failure, framing
 from sidecar.proxy.headers import Header
 
 MAX_HEAD_BYTES = 64 << 10
@@ -21,7 +21,9 @@ MAX_HEADERS = 256
 MAX_WAITING_BYTES = 256 << 10
 """What may wait unread before the backend is no longer read from."""
 
-_NO_BODY = ("GET", "HEAD", "DELETE", "OPTIONS", "TRACE")
+CHUNKED = b"\r\ntransfer-encoding: chunked\r\n\r\n"
+"""How the head of a request ends whose body has no length; only `request_head` writes it."""
+
 _IDLE, _HEAD, _BODY, _OVER = range(4)
 _FRAMING = (b"content-length", b"transfer-encoding", b"expect")
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -39,10 +41,6 @@ class Refused(Exception):
 
 def request_head(method: str, target: bytes, headers: list[Header], body: Body) -> bytes:
     """The request up to its body, whose framing is written here. Failure("rejected") where a part could inject."""
-    if isinstance(body, bytes):
-        framing = [] if body == b"" and method in _NO_BODY else [(b"content-length", b"%d" % len(body))]
-    else:
-        framing = [(b"transfer-encoding", b"chunked")]
     if not (_TOKEN.fullmatch(method.encode()) and _TARGET.fullmatch(target)):
         raise Failure("rejected", "the request cannot be forwarded: its first line has characters that it may not")
     lines = [b"%b %b HTTP/1.1\r\n" % (method.encode(), target)]
@@ -51,7 +49,7 @@ def request_head(method: str, target: bytes, headers: list[Header], body: Body) 
             raise Failure("rejected", "the request cannot be forwarded: a header has characters that it may not")
         if name.lower() not in _FRAMING:
             lines.append(b"%b: %b\r\n" % (name, value))
-    lines += [b"%b: %b\r\n" % header for header in framing]
+    lines += [b"%b: %b\r\n" % header for header in framing(headers, body)]
     return b"".join(lines) + b"\r\n"
 
 
@@ -91,7 +89,7 @@ class Connection(asyncio.Protocol):
             self._transport.writelines((head, body) if body else (head,))
         else:
             self._transport.write(head)
-            self._upload = self._loop.create_task(self._send(body))
+            self._upload = self._loop.create_task(self._send(body, head.endswith(CHUNKED)))
             self._upload.add_done_callback(self._sent)
 
     async def answered(self) -> None:
@@ -168,17 +166,18 @@ class Connection(asyncio.Protocol):
 
     # ---- the request's body
 
-    async def _send(self, body: AsyncIterator[bytes]) -> None:
+    async def _send(self, body: AsyncIterator[bytes], chunked: bool) -> None:
         try:
             async for part in body:
                 if part:
-                    self._transport.writelines((b"%x\r\n" % len(part), part, b"\r\n"))
+                    self._transport.writelines((b"%x\r\n" % len(part), part, b"\r\n") if chunked else (part,))
                 if self._room:
                     await self._room
         finally:
             if isinstance(body, AsyncGenerator):
                 await body.aclose()
-        self._transport.write(b"0\r\n\r\n")
+        if chunked:
+            self._transport.write(b"0\r\n\r\n")
 
     def _sent(self, task: "asyncio.Task[None]") -> None:
         self._upload = None

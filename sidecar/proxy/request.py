@@ -26,7 +26,8 @@ class Request:
         self.headers: list[tuple[bytes, bytes]] = scope["headers"]
         query = scope["query_string"]
         raw_path = scope.get("raw_path") or self.path.encode()
-        self.target: bytes = raw_path + b"?" + query if query else raw_path
+        exact: bytes | None = scope.get("extensions", {}).get("sidecar.target")
+        self.target = exact or (raw_path + b"?" + query if query else raw_path)
         self.asked = Asked()
         self.whole = False
         self._read = b""

@@ -73,6 +73,8 @@ class Protocol(HttpToolsProtocol):
         scope["raw_path"] = raw_path
         scope["path"] = urllib.parse.unquote(raw_path.decode("latin-1"))
         scope["query_string"] = url.query or b""
+        # trailers are appended to the list that the parser fills
+        scope["headers"] = list(self.headers)
         before, self.cycle = (
             self.cycle,
             Cycle(
@@ -89,7 +91,9 @@ class Protocol(HttpToolsProtocol):
                 on_response=self.on_response_complete,
             ),
         )
-        scope["extensions"] = {"sidecar.abort": self.cycle.abort}
+        # ASGI cannot tell `/a?` from `/a`
+        target = self.url if url.schema is None else b"?".join(filter(None, (raw_path, url.query)))
+        scope["extensions"] = {"sidecar.abort": self.cycle.abort, "sidecar.target": target}
         if before is None or before.response_complete:
             self._start_asgi_task(self.cycle, self.app)
         else:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import httpx2
 
-from sidecar.proxy.answer import Answer, Body, Failure
+from sidecar.proxy.answer import Answer, Body, Failure, framing
 from sidecar.proxy.headers import Header
 
 
@@ -25,17 +25,11 @@ class Stock:
 
     async def ask(self, method: str, target: bytes, request: list[Header], body: Body, patience: float) -> Answer:
         """The head of the answer is here when this returns. Raises Failure."""
-        framing = (
-            [(b"content-length", b"%d" % len(body))]
-            if isinstance(body, bytes)
-            else [(b"transfer-encoding", b"chunked")]
-        )
-        if body == b"" and method in ("GET", "HEAD", "DELETE", "OPTIONS", "TRACE"):
-            framing = []
+        unframed = [header for header in request if header[0].lower() != b"content-length"]
         message = httpx2.Request(
             method,
             self._url,
-            headers=request + framing,
+            headers=unframed + framing(request, body),
             stream=httpx2.ByteStream(body) if isinstance(body, bytes) else _Upload(body),
             extensions={"target": target, "timeout": {"connect": patience or None}},
         )

@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import Callable, Iterable
 
-from sidecar.policy.config import Timeouts, Upstream
+from sidecar.policy.config import Timeouts
 from sidecar.proxy.answer import Failure
 from sidecar.proxy.upstream import Backend
 from tests.conformance.exchanges import Exchange, Seen
-from tests.wire import backend
+from tests.wire.backend import Talk
 from tests.wire.message import answer
 
 TRANSPORTS = ("lean", "httpx2")
@@ -31,16 +31,15 @@ def split(at: int) -> Cut:
 
 
 class Stage:
-    """A backend that plays `exchange`, cut as each request's path says: `/0` by the first of `cuts`, and so on."""
+    """The script of a backend that plays `exchange`, cut as a request's path says: `/0` by the first of `cuts`."""
 
     def __init__(self, exchange: Exchange, cuts: list[Cut]) -> None:
         self.exchange = exchange
         self.cuts = cuts
         self.played = [asyncio.Event() for _ in cuts]
         self.ports: dict[bytes, int] = {}
-        self.backend = backend.Backend(self._script)
 
-    async def _script(self, talk: backend.Talk) -> None:
+    async def script(self, talk: Talk) -> None:
         target = talk.asked.first[1]
         self.ports[target] = talk.writer.get_extra_info("peername")[1]
         if target.startswith(b"/next"):
@@ -52,7 +51,7 @@ class Stage:
         finally:
             self.played[number].set()
 
-    async def _play(self, talk: backend.Talk, cut: Cut) -> None:
+    async def _play(self, talk: Talk, cut: Cut) -> None:
         for piece in cut(self.exchange.says):
             await talk.send(piece)
             await turns()
@@ -63,15 +62,18 @@ class Stage:
             await turns()
             talk.reset()
 
-    async def run(self, transport: str, number: int) -> Seen:
+    async def run(self, asking: Backend, number: int) -> Seen:
         """The exchange and the next one, over a transport of their own."""
-        asking = Backend(Upstream("backend", f"http://127.0.0.1:{self.backend.port}", transport=transport))
         try:
             seen = await fetched(asking, self.exchange.method, b"/%d" % number)
             await self.played[number].wait()
             after = await fetched(asking, "GET", b"/next%d" % number)
         finally:
             await asking.retire()
+        return self.judged(seen, after, number)
+
+    def judged(self, seen: Seen, after: Seen, number: int) -> Seen:
+        """What was seen of an exchange, given what was seen of the next."""
         same = self.ports[b"/%d" % number] == self.ports.get(b"/next%d" % number)
         right = (after.status, after.body, after.failure) == (200, b"next", "")
         return seen._replace(next="wrong" if not right else "same" if same else "new")

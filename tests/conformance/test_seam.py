@@ -1,12 +1,16 @@
 """Every exchange over both transports, its bytes whole, one by one, and split at every place."""
 
 import asyncio
+from typing import Literal
 
 import pytest
 
+from sidecar.policy.config import Upstream
+from sidecar.proxy.upstream import Backend
 from tests.conformance.exchanges import ALL, SMALL, STOCK, Exchange, Seen
 from tests.conformance.seam import TRANSPORTS, Cut, Stage, bytewise, split, whole
 from tests.wire import SECONDS
+from tests.wire import backend as wire
 
 pytestmark = pytest.mark.anyio
 
@@ -15,10 +19,11 @@ exchanges = pytest.mark.parametrize("exchange", ALL, ids=lambda exchange: exchan
 small = pytest.mark.parametrize("exchange", SMALL, ids=lambda exchange: exchange.name)
 
 
-async def seen(transport: str, exchange: Exchange, *cuts: Cut) -> list[Seen]:
+async def seen(transport: Literal["lean", "httpx2"], exchange: Exchange, *cuts: Cut) -> list[Seen]:
     stage = Stage(exchange, list(cuts))
-    async with asyncio.timeout(SECONDS), stage.backend:
-        return [await stage.run(transport, number) for number in range(len(cuts))]
+    async with asyncio.timeout(SECONDS), wire.Backend(stage.script) as backend:
+        upstream = Upstream("backend", f"http://127.0.0.1:{backend.port}", transport=transport)
+        return [await stage.run(Backend(upstream), number) for number in range(len(cuts))]
 
 
 def wanted(transport: str, exchange: Exchange) -> Seen:

@@ -9,8 +9,8 @@ from sidecar.stream.events import Error
 
 _KINDS = (
     # outcome, code, HTTP statuses, words of `type`, `code` and `message` that show it; the first row that fits
-    ("content_filtered", "", (), r"content_?filter|content_?policy|content_management|guardrail|safety"),
-    ("rejected", "TOKEN_LIMIT", (413,), r"context.?(length|size|window)|exceed_context|prompt is too long"),
+    ("content_filtered", "", (), r"content_?(filter|policy|management)|guardrail|safety|inspectionfailed"),
+    ("rejected", "TOKEN_LIMIT", (413,), r"context.?(length|size|window)|exceed_context|prompt is too long|error_limit"),
     ("rate_limited", "", (429,), r"rate.?limit|too.?many.?requests|resource.?exhausted|throttl|quota"),
     ("upstream_error", "OVERLOADED", (503, 529), r"overloaded|unavailable|no capacity"),
     ("rejected", "AUTH", (401, 403), r"authenticat|unauthori[sz]ed|permission|forbidden|\bapi.?key\b"),
@@ -26,7 +26,8 @@ def read(said: Any, http_status: int = 0) -> Error:
     if not isinstance(inner, dict):
         return _classify(str(inner) if inner else "the backend reported an error without a message", "", http_status)
     message = _text(inner, "message", "msg", "detail", "errorText", "error_message", "reason")
-    kind = _text(inner, "type", "error_type", "code", "status", "__type")
+    named = (_text(inner, key) for key in ("type", "error_type", "code", "status", "__type"))
+    kind = next((name for name in named if name and name != "error" and not name.isdigit()), "")
     words = " ".join(_text(inner, key) for key in ("type", "code", "status", "error_type"))
     status = http_status or _status(inner)
     error = _classify(message or kind or "the backend reported an error", f"{words} {message}", status)

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from sidecar.stream import dialects
+from sidecar.stream import dialects, failure
 from sidecar.stream.dialects import Decode
 from sidecar.stream.events import (
     End,
@@ -28,20 +28,31 @@ from sidecar.stream.events import (
     Usage,
 )
 from sidecar.stream.framing import SSE, Frame, Framing, Text
+from sidecar.stream.shapes import Shape, shaped
 from sidecar.stream.sniff import Sniff
+from sidecar.stream.think import Thinking
 from sidecar.stream.toolcalls import MAX_ARGUMENTS, Parse, ToolCalls
 
 Parsed = tuple[list[Event], list[Frame]]
 
 
 class StreamParser:
-    """One answer. `dialect` is a name or `auto`; `event_stream` what the content type says, a hint only.
+    """One answer. `dialect` is a name or `auto`; `event_stream` what the content type says, a hint only; `shape` the
+    description of a dialect without code; `think` splits reasoning off where it is written into the text.
 
     `dialect` becomes the recognised name; `done` is True after the last word; `finished` when every choice said
     why it finished, so that nothing but bookkeeping is missing; `finish_reason` is choice 0's.
     """
 
-    def __init__(self, dialect: str = "auto", event_stream: bool = False, parse: Parse = msgspec.json.decode) -> None:
+    def __init__(
+        self,
+        dialect: str = "auto",
+        event_stream: bool = False,
+        parse: Parse = msgspec.json.decode,
+        shape: Shape | None = None,
+        think: bool = False,
+    ) -> None:
+        dialect = "custom" if shape else dialect
         self._auto = dialect in ("auto", "homemade")  # the home-made formats alternate, so nothing is ruled out
         self.dialect = "auto" if self._auto else dialect
         self.done = False
@@ -49,7 +60,8 @@ class StreamParser:
         self.unknown_frames = 0
         self._parse = parse
         self._framing = _framing(dialect, event_stream, self._auto)
-        self._decode: Decode = _unknown if self._auto else dialects.load(dialect).decoder()
+        self._decode: Decode = _decoder(dialect, shape, self._auto)
+        self._thinking: dict[int, Thinking] | None = {} if think else None
         self._started = False
         self._plain = False  # the last frame was plain text
         self._finished: dict[int, bool] = {}  # choice -> it said why it finished
@@ -82,7 +94,9 @@ class StreamParser:
         events: list[Event] = []
         frames = self._framing.eof()
         for frame in frames:
-            if (frame.data is not None and (not frame.partial or _complete(frame.data))) or frame.fault:
+            cut = frame.partial and frame.data is not None and not _complete(frame.data)
+            clean = clean and not cut
+            if (frame.data is not None and not cut) or frame.fault:
                 self._frame(frame, events)
         if not self.done:
             self._close(clean, events)
@@ -111,7 +125,7 @@ class StreamParser:
         for event in said:
             if self.done:
                 return
-            if type(event) is TextDelta and self._started:
+            if type(event) is TextDelta and self._started and self._thinking is None:
                 self._finished.setdefault(event.choice, False)
                 events.append(event)
             else:
@@ -124,6 +138,9 @@ class StreamParser:
             return ()
         self._plain = False
         said = _read(data)
+        if frame.name == "error" and self.dialect not in ("auto", "text"):
+            # every dialect may fail so, whatever else its events are called
+            return (failure.read(data.decode("utf-8", "replace") if said is None else said),)
         plain = isinstance(self._framing, Sniff) and isinstance(self._framing.chosen, Text)
         name = "text" if plain else dialects.recognise(frame, said) if self._auto else ""
         if name:
@@ -157,7 +174,17 @@ class StreamParser:
 
     def _text(self, event: TextDelta | ReasoningDelta, events: list[Event]) -> None:
         self._finished.setdefault(event.choice, False)
-        events.append(event)
+        if self._thinking is None or type(event) is not TextDelta or event.refusal:
+            events.append(event)
+        else:
+            thinking = self._thinking.setdefault(event.choice, Thinking())
+            _thought(thinking.feed(event.text), event.choice, events)
+
+    def _thought_all(self, events: list[Event], choice: int | None = None) -> None:
+        """What was held back of a choice, or of all, because it might have become a tag."""
+        for number, thinking in (self._thinking or {}).items():
+            if choice in (None, number):
+                _thought(thinking.flush(), number, events)
 
     def _snapshot(self, event: TextSnapshot, events: list[Event]) -> None:
         before = self._snapshots.get(event.choice, "")
@@ -196,6 +223,7 @@ class StreamParser:
     def _finish(self, event: Finish, events: list[Event]) -> None:
         if self._finished.get(event.choice):
             return
+        self._thought_all(events, event.choice)
         self._finished[event.choice] = True
         events += self._calls(event.choice).end_all(cut=False)
         if event.reason == "stop" and self._calls(event.choice):
@@ -206,6 +234,7 @@ class StreamParser:
         events.append(event)
 
     def _error(self, event: Error, events: list[Event]) -> None:
+        self._thought_all(events)
         for calls in self._tool_calls.values():
             events += calls.end_all(cut=True)
         events.append(event)
@@ -238,6 +267,16 @@ def _framing(dialect: str, event_stream: bool, text: bool) -> Framing:
     if dialect == "text":  # any of it is text, JSON too, so nothing can be told from its first bytes
         return SSE() if event_stream else Text()
     return Sniff(event_stream, text)
+
+
+def _decoder(dialect: str, shape: Shape | None, auto: bool) -> Decode:
+    if shape:
+        return shaped(shape)[1]()
+    return _unknown if auto else dialects.load(dialect).decoder()
+
+
+def _thought(told: list[tuple[bool, str]], choice: int, events: list[Event]) -> None:
+    events += [ReasoningDelta(text, choice) if thoughts else TextDelta(text, choice) for thoughts, text in told]
 
 
 def _unknown(frame: Frame) -> None:

@@ -1,10 +1,11 @@
 """Streams of one shape: small JSON objects with the text, the reason and the counts at fixed places.
 
-`shaped(Shape(...))` is a whole dialect; the modules that use it are a page of pointers each.
+`shaped(Shape(...))` is a whole dialect; the modules that use it are a page of pointers each. Where the answer without
+streaming has another shape, that is a second one.
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -24,7 +25,8 @@ from sidecar.stream.events import (
 from sidecar.stream.framing import Frame
 from sidecar.stream.reasons import canonical
 
-Pointers = tuple[str, ...]
+Pointer = Annotated[str, msgspec.Meta(extra={"kind": "pointer"})]
+Pointers = Annotated[tuple[Pointer, ...], msgspec.Meta(extra={"listed": True})]
 
 
 class Shape(msgspec.Struct, frozen=True):
@@ -61,11 +63,11 @@ Matches = Callable[[Frame, Any], bool]
 Decoder = Callable[[], Callable[[Frame], Iterable[Event] | None]]
 
 
-def shaped(shape: Shape) -> tuple[Matches, Decoder]:
-    """`matches` and `decoder` of a dialect with this shape."""
+def shaped(*shapes: Shape) -> tuple[Matches, Decoder]:
+    """`matches` and `decoder` of a dialect with these shapes; a frame has the first whose marks it has."""
 
     def matches(frame: Frame, said: Any) -> bool:
-        return isinstance(said, dict) and all(pointers.at(said, mark) is not None for mark in shape.marks)
+        return isinstance(said, dict) and any(_fits(shape, said) for shape in shapes)
 
     def decode(frame: Frame) -> Iterable[Event] | None:
         data = (frame.data or b"").strip()
@@ -74,10 +76,15 @@ def shaped(shape: Shape) -> tuple[Matches, Decoder]:
         if data[:1] != b"{":
             return None
         said = msgspec.json.decode(data)
+        shape = next((shape for shape in shapes if _fits(shape, said)), shapes[0])
         events = list(_read(shape, said))
         return events if events or matches(frame, said) else None
 
     return matches, lambda: decode
+
+
+def _fits(shape: Shape, said: Any) -> bool:
+    return all(pointers.at(said, mark) is not None for mark in shape.marks)
 
 
 def _read(shape: Shape, said: Any) -> Iterable[Event]:

@@ -11,7 +11,7 @@ from sidecar.stream.framing import Frame
 from sidecar.stream.parser import StreamParser
 
 FOLDER = Path(__file__).parents[1] / "fixtures"
-BODIES = {".sse", ".ndjson", ".json", ".txt"}
+BODIES = {".sse", ".ndjson", ".json", ".txt", ".bin"}
 
 
 class Fixture(NamedTuple):

@@ -14,8 +14,13 @@ def heard(events: list[Event], choice: int = 0) -> str:
     return "".join(e.text for e in events if isinstance(e, TextDelta) and e.choice == choice and not e.refusal)
 
 
+def stride(body: bytes) -> int:
+    return 1 + len(body) // 200
+
+
 def ends_where_the_body_ends(fixture: Fixture) -> bool:
-    return fixture.dialect == "text" or fixture.name == "homemade/plain-last.sse"
+    open_ended = fixture.dialect == "text" or dialects.ends_open(fixture.dialect)
+    return open_ended or fixture.name == "homemade/plain-last.sse"
 
 
 def test_every_dialect_has_a_fixture_and_every_fixture_a_dialect() -> None:
@@ -48,12 +53,12 @@ def test_the_content_type_is_only_a_hint(fixture: Fixture) -> None:
 
 
 @every_fixture
-@pytest.mark.parametrize("step", [1, 5], ids=["auto", "named"])
-def test_the_cut_does_not_matter(fixture: Fixture, step: int) -> None:
-    dialect = "auto" if step == 1 else fixture.dialect
+@pytest.mark.parametrize("named", [False, True], ids=["auto", "named"])
+def test_the_cut_does_not_matter(fixture: Fixture, named: bool) -> None:
+    """Every cut in two while the dialect is being recognised; some 200 of them where it is named."""
     body, expected = fixture.body, joined(fixture.events)
-    for pieces in (by(1, body), by(7, body), *halves(body, step)):
-        reading = read(pieces, dialect, fixture.event_stream)
+    for pieces in (by(1, body), by(7, body), *halves(body, stride(body) if named else 1)):
+        reading = read(pieces, fixture.dialect if named else "auto", fixture.event_stream)
         assert joined(reading.events) == expected, f"cut at {len(pieces[0])}"
         assert b"".join(frame.raw for frame in reading.frames) == body
 
@@ -61,10 +66,11 @@ def test_the_cut_does_not_matter(fixture: Fixture, step: int) -> None:
 @every_fixture
 def test_a_body_that_is_cut_off_has_one_last_word(fixture: Fixture) -> None:
     body, text = fixture.body, heard(fixture.events)
-    for size in range(len(body)):
+    for size in range(0, len(body), stride(body)):
         events = read(body[:size], event_stream=fixture.event_stream).events
         assert_one_life(events)
-        if fixture.dialect != "text":
+        # three bytes of a line `0:"words"` may be any text
+        if fixture.dialect != "text" and not (fixture.dialect == "vercel-data" and size < 4):
             assert text.startswith(heard(events))
 
 

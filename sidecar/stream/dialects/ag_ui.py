@@ -26,7 +26,9 @@ from sidecar.stream.framing import Frame
 
 PING = b": ping\n\n"
 
-_PREFIXES = ("RUN_", "TEXT_MESSAGE_", "REASONING_", "THINKING_", "TOOL_CALL_", "STATE_", "STEP_", "MESSAGES_")
+_PREFIXES = tuple(
+    "RUN_ TEXT_MESSAGE_ REASONING_ THINKING_ TOOL_CALL_ STATE_ STEP_ MESSAGES_ ACTIVITY_".split(),
+)
 _QUIET = ("_START", "_END", "_STARTED", "_FINISHED", "_SNAPSHOT", "_RESULT")
 
 
@@ -55,13 +57,14 @@ class _Decoder:
             case "RUN_FINISHED":
                 return [Finish("stop"), End()]
             case "RUN_ERROR":
-                return [failure.read(said)]
+                return [failure.read({"message": said.get("message"), "code": said.get("code")})]
             case "TEXT_MESSAGE_CONTENT" | "TEXT_MESSAGE_CHUNK":
                 return [TextDelta(words)] if words else []
             case "REASONING_MESSAGE_CONTENT" | "REASONING_MESSAGE_CHUNK" | "THINKING_TEXT_MESSAGE_CONTENT":
                 return [ReasoningDelta(words)] if words else []
             case "TOOL_CALL_START" | "TOOL_CALL_ARGS" | "TOOL_CALL_CHUNK":
-                number = self._calls.setdefault(call, len(self._calls))
+                # a chunk without an id goes on with the last call
+                number = self._calls.setdefault(call, len(self._calls)) if call else None
                 return [ToolCallDelta(number, call, pointers.text(said, "/toolCallName"), words)]
             case "TOOL_CALL_END":
                 return [ToolCallEnd(self._calls.get(call))]

@@ -81,7 +81,7 @@ def matches(frame: Frame, said: Any) -> bool:
         return False
     kind = said.get("type")
     if not isinstance(kind, str) or kind not in _TYPES:
-        return frame.name == "error" and "message" in said
+        return frame.name == "error" and "message" in said and "type" in said
     return "data" not in said and (kind != "error" or "error" in said)
 
 

@@ -2,7 +2,7 @@
 
 The frame's name is its `:event-type`, or its `:exception-type`. Converse's `metadata` with the usage comes after
 `messageStop`. Invoke wraps the model's own JSON in base64: Anthropic's events, Nova's (which are Converse's), Titan's
-`outputText`, Llama's `generation`. Wire: docs.aws.amazon.com/bedrock/latest/APIReference
+`outputText`, Llama's `generation`, Mistral's `outputs`. Wire: docs.aws.amazon.com/bedrock/latest/APIReference
 """
 
 import base64
@@ -17,10 +17,10 @@ from sidecar.stream.dialects import Decode
 from sidecar.stream.events import (
     End,
     Event,
-    Extension,
     Finish,
     ReasoningDelta,
     Start,
+    Status,
     TextDelta,
     ToolCallDelta,
     ToolCallEnd,
@@ -32,10 +32,14 @@ from sidecar.stream.reasons import canonical
 PATHS = ("/converse-stream", "/invoke-with-response-stream")
 
 _CONVERSE = frozenset("messageStart contentBlockStart contentBlockDelta contentBlockStop messageStop metadata".split())
+_OWN = _CONVERSE | {"outputText", "generation", "outputs"}
 
 
 def matches(frame: Frame, said: Any) -> bool:
-    return frame.name in _CONVERSE or frame.name.endswith("Exception") or (frame.name == "chunk" and "bytes" in said)
+    if not isinstance(said, dict):
+        return False
+    named = frame.name in _CONVERSE or frame.name.endswith("Exception") or (frame.name == "chunk" and "bytes" in said)
+    return named or (not frame.name and isinstance(pointers.at(said, "/output/message"), dict) and "stopReason" in said)
 
 
 def decoder() -> Decode:
@@ -49,8 +53,10 @@ class _Decoder:
 
     def decode(self, frame: Frame) -> Iterable[Event] | None:
         said = msgspec.json.decode(frame.data or b"{}")
-        if not isinstance(said, dict) or not matches(frame, said):
+        if not matches(frame, said):
             return None
+        if not frame.name:
+            return self._body(said)
         if frame.name.endswith("Exception"):
             return [failure.read({"type": frame.name, **said})]
         if frame.name == "chunk":
@@ -85,10 +91,11 @@ class _Decoder:
         call = pointers.at(said, "/start/toolUse")
         if not call:
             return []
+        call_id, name = pointers.text(call, "/toolUseId"), pointers.text(call, "/name")
         if pointers.text(call, "/type") == "server_tool_use":
-            return [Extension("server_tool_use", {"name": pointers.text(call, "/name")})]
+            return [Status("server_tool", {"id": call_id, "name": name})]
         self._tools.add(index)
-        return [ToolCallDelta(index, pointers.text(call, "/toolUseId"), pointers.text(call, "/name"))]
+        return [ToolCallDelta(index, call_id, name)]
 
     def _delta(self, index: int | None, delta: Any) -> Iterable[Event]:
         if words := pointers.text(delta, "/text"):
@@ -99,6 +106,21 @@ class _Decoder:
             return [ToolCallDelta(index, arguments=pointers.text(delta, "/toolUse/input"))]
         return []
 
+    def _body(self, said: Any) -> Iterable[Event]:
+        """A non-streamed answer of Converse: all blocks at once."""
+        content = pointers.at(said, "/output/message/content")
+        events: list[Event] = []
+        for index, block in enumerate(content if isinstance(content, list) else ()):
+            if pointers.at(block, "/toolUse"):
+                whole = msgspec.json.encode(pointers.at(block, "/toolUse/input") or {}).decode()
+                events += [*self._block(index, {"start": block}), ToolCallEnd(index, arguments_text=whole)]
+            elif thoughts := pointers.text(block, "/reasoningContent/reasoningText/text"):
+                events.append(ReasoningDelta(thoughts))
+            else:
+                events += self._delta(index, block)
+        raw = pointers.text(said, "/stopReason")
+        return [*events, *self._converse("metadata", said), Finish(canonical(raw), raw), End()]
+
     def _chunk(self, said: dict[str, Any]) -> Iterable[Event] | None:
         try:
             data = base64.b64decode(said["bytes"], validate=True)
@@ -107,8 +129,7 @@ class _Decoder:
         inner = msgspec.json.decode(data)
         frame = Frame(data, data)
         if self._inner is None:
-            name = next((key for key in _CONVERSE if isinstance(inner, dict) and key in inner), "")
-            found = "" if name else dialects.recognise(frame, inner)
+            found = "" if isinstance(inner, dict) and _OWN & inner.keys() else dialects.recognise(frame, inner)
             self._inner = dialects.load(found).decoder() if found else self._own
         events = self._inner(frame)
         metrics = pointers.at(inner, "/amazon-bedrock-invocationMetrics")
@@ -116,7 +137,7 @@ class _Decoder:
         return _in_order(list(events or ()), counted)
 
     def _own(self, frame: Frame) -> Iterable[Event]:
-        """Nova, Titan and Llama."""
+        """Nova, Titan, Llama and Mistral."""
         said = msgspec.json.decode(frame.data or b"")
         for name in _CONVERSE:
             if isinstance(said, dict) and name in said:

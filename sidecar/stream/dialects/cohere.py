@@ -35,7 +35,15 @@ _V2 = frozenset(
 
 
 def matches(frame: Frame, said: Any) -> bool:
-    return isinstance(said, dict) and (said.get("type") in _V2 or ("event_type" in said and "is_finished" in said))
+    if not isinstance(said, dict):
+        return False
+    return said.get("type") in _V2 or ("event_type" in said and "is_finished" in said) or _is_body(said)
+
+
+def _is_body(said: dict[str, Any]) -> bool:
+    """A non-streamed answer, of either version."""
+    parts = pointers.at(said, "/message/content") or pointers.at(said, "/message/tool_calls")
+    return isinstance(said.get("finish_reason"), str) and (isinstance(parts, list) or "generation_id" in said)
 
 
 def decoder() -> Decode:
@@ -49,7 +57,9 @@ def _decode(frame: Frame) -> Iterable[Event] | None:
     said = msgspec.json.decode(data)
     if not matches(frame, said):
         return None
-    return _v2(said["type"], said) if said.get("type") in _V2 else _v1(said)
+    if said.get("type") in _V2:
+        return _v2(said["type"], said)
+    return _v1(said) if "event_type" in said else list(_body(said))
 
 
 def _v2(kind: str, said: Any) -> Iterable[Event]:
@@ -88,9 +98,25 @@ def _v1(said: Any) -> Iterable[Event]:
     return [Extension(str(said["event_type"]), said)]
 
 
+def _body(said: Any) -> Iterable[Event]:
+    yield Start(id=pointers.text(said, "/generation_id", "/id"))
+    content = pointers.at(said, "/message/content")
+    for part in content if isinstance(content, list) else [said]:
+        if thoughts := pointers.text(part, "/thinking"):
+            yield ReasoningDelta(thoughts)
+        if words := pointers.text(part, "/text"):
+            yield TextDelta(words)
+    calls = pointers.at(said, "/message/tool_calls") or said.get("tool_calls")
+    for call in calls if isinstance(calls, list) else ():
+        yield from _whole(call)
+    yield from _end(said, "/usage" if "usage" in said else "/meta")
+
+
 def _whole(call: Any) -> Iterable[Event]:
-    arguments = msgspec.json.encode(pointers.at(call, "/parameters") or {}).decode()
-    return [ToolCallDelta(None, "", pointers.text(call, "/name"), arguments), ToolCallEnd()]
+    whole = msgspec.json.encode(pointers.at(call, "/parameters") or {}).decode()
+    whole = pointers.text(call, "/function/arguments") or whole
+    name = pointers.text(call, "/name", "/function/name")
+    return [ToolCallDelta(None, pointers.text(call, "/id"), name, whole), ToolCallEnd()]
 
 
 def _end(said: Any, at: str) -> Iterable[Event]:
@@ -103,6 +129,6 @@ def _end(said: Any, at: str) -> Iterable[Event]:
         )
     )
     raw = pointers.text(said, "/finish_reason")
-    if pointers.at(said, "/error") or raw.startswith("ERROR"):
+    if pointers.at(said, "/error") or canonical(raw) == "error":
         return [*events, failure.read(pointers.at(said, "/error") or raw)]
     return [*events, Finish(canonical(raw or "stop"), raw), End()]

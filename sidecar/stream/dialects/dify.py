@@ -18,6 +18,7 @@ PING = b"event: ping\n\n"
 
 _TEXT = ("message", "agent_message", "text_chunk")
 _KNOWN = (*_TEXT, "message_end", "message_replace", "error", "agent_thought", "message_file", "tts_message", "ping")
+_QUIET = ("ping", "tts_message", "tts_message_end")
 
 
 def matches(frame: Frame, said: Any) -> bool:
@@ -26,32 +27,50 @@ def matches(frame: Frame, said: Any) -> bool:
 
 
 def decoder() -> Decode:
-    return _decode
+    spoken = False
+
+    def decode(frame: Frame) -> Iterable[Event] | None:
+        nonlocal spoken
+        said = msgspec.json.decode(frame.data or b"{}")
+        kind = said.get("event") if isinstance(said, dict) else None
+        if not isinstance(kind, str):
+            return None
+        spoken = spoken or kind in _TEXT
+        if kind == "workflow_finished":
+            return list(_workflow_end(said, spoken))
+        return list(_said(kind, said))
+
+    return decode
 
 
-def _decode(frame: Frame) -> Iterable[Event] | None:
-    said = msgspec.json.decode(frame.data or b"{}")
-    if not matches(frame, said):
-        return None
-    kind = said["event"]
-    if kind in _TEXT:
-        words = pointers.text(said, "/answer", "/data/text")
-        return [Start(id=pointers.text(said, "/message_id")), *([TextDelta(words)] if words else ())]
-    if kind in ("message_end", "workflow_finished"):
-        return list(_end(said))
-    if kind == "error":
-        return [failure.read(said)]
-    if kind.startswith("node_") or kind == "workflow_started":
-        return [Status(kind, {"name": pointers.text(said, "/data/title")})]
-    return [] if kind in ("ping", "agent_thought") or kind.startswith("tts_") else [Extension(kind, said)]
+def _said(kind: str, said: Any) -> Iterable[Event]:
+    if answer := pointers.text(said, "/message_id", "/workflow_run_id"):
+        yield Start(id=answer)
+    if kind in _TEXT and (words := pointers.text(said, "/answer", "/data/text")):
+        yield TextDelta(words)
+    if kind == "message_end" or (kind in _TEXT and "metadata" in said):
+        # a non-streamed answer is a message with metadata
+        counted = pointers.at(said, "/metadata/usage")
+        yield from pointers.usage(counted, "/prompt_tokens", "/completion_tokens", "/total_tokens")
+        yield from [Finish("stop"), End()]
+    elif kind == "error":
+        yield failure.read(said)
+    elif kind.startswith("node_") or kind == "workflow_started":
+        title = pointers.text(said, "/data/title")
+        yield Status(kind, {"name": title} if title else {})
+    elif kind == "agent_thought":
+        if (tool := pointers.text(said, "/tool")) and not pointers.text(said, "/observation"):
+            yield Status("server_tool", {"id": pointers.text(said, "/id"), "name": tool})
+    elif kind not in (*_TEXT, *_QUIET):
+        yield Extension(kind, said)
 
 
-def _end(said: Any) -> Iterable[Event]:
-    yield from pointers.usage(
-        pointers.at(said, "/metadata/usage"), "/prompt_tokens", "/completion_tokens", "/total_tokens"
-    )
+def _workflow_end(said: Any, spoken: bool) -> Iterable[Event]:
     if pointers.text(said, "/data/status") == "failed":
         yield failure.read(pointers.at(said, "/data/error") or "the workflow failed")
-    elif said["event"] == "message_end" or not pointers.text(said, "/message_id"):
-        # in a chat a `message_end` follows the workflow's end
+    elif not pointers.text(said, "/message_id"):  # in a chat a `message_end` follows
+        outputs = pointers.at(said, "/data/outputs")
+        if not spoken and isinstance(outputs, dict):
+            words = pointers.text(outputs, "/text", "/answer", "/result", "/output")
+            yield TextDelta(words) if words else Extension("outputs", outputs)
         yield from [Finish("stop"), End()]

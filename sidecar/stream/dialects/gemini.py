@@ -92,7 +92,7 @@ class _Decoder:
             if name in part:
                 yield Status("server_tool", {"name": name})
         if "inlineData" in part:
-            yield Extension("inline_data", {"mime_type": pointers.text(part, "/inlineData/mimeType")})
+            yield Extension("inline_data", part["inlineData"])
 
     def _call(self, call: dict[str, Any], choice: int) -> Iterable[Event]:
         name, call_id = pointers.text(call, "/name"), pointers.text(call, "/id")

@@ -32,7 +32,8 @@ _QUIET = ("interaction.status_update", "thought_signature", "text_annotation_del
 
 
 def matches(frame: Frame, said: Any) -> bool:
-    return pointers.text(said, "/event_type").startswith(("interaction.", "step.", "content."))
+    begun = pointers.text(said, "/event_type").startswith(("interaction.", "step.", "content."))
+    return begun or (pointers.text(said, "/object") == "interaction" and "status" in said)
 
 
 def decoder() -> Decode:
@@ -55,6 +56,8 @@ class _Decoder:
             return None
         index = pointers.count(said, "/index")
         match kind:
+            case "":
+                return [*self._body(said), *self._end(said)]
             case "interaction.created" | "interaction.start":
                 return [Start(pointers.text(said, "/interaction/model"), pointers.text(said, "/interaction/id"))]
             case "step.start" | "content.start":
@@ -66,6 +69,18 @@ class _Decoder:
             case "interaction.completed" | "interaction.complete":
                 return self._end(said.get("interaction"))
         return [] if kind in _QUIET else [Extension(kind, said)]
+
+    def _body(self, said: Any) -> Iterable[Event]:
+        """A non-streamed answer: all steps at once."""
+        yield Start(pointers.text(said, "/model"), pointers.text(said, "/id"))
+        steps = said.get("steps") or said.get("outputs")
+        for index, step in enumerate(steps if isinstance(steps, list) else ()):
+            thought = "thought" in pointers.text(step, "/type")
+            parts = pointers.at(step, "/summary") or pointers.at(step, "/content")
+            for part in parts if isinstance(parts, list) else ():
+                if words := pointers.text(part, "/text"):
+                    yield ReasoningDelta(words) if thought else TextDelta(words)
+            yield from self._start(step, index)
 
     def _start(self, step: Any, index: int | None) -> Iterable[Event]:
         kind = pointers.text(step, "/type")

@@ -56,6 +56,7 @@ class _Choice(msgspec.Struct, gc=False):
     message: _Delta | None = None
     text: str | None = None
     finish_reason: str | None = None
+    stop_reason: Any = None
 
 
 class _Chunk(msgspec.Struct, gc=False):
@@ -137,8 +138,13 @@ def _choice(choice: _Choice, events: list[Event]) -> None:
         if delta.function_call and not delta.tool_calls:
             legacy = delta.function_call
             events.append(ToolCallDelta(0, "", legacy.name or "", arguments(legacy.arguments), index))
-    if choice.finish_reason:
-        events.append(Finish(canonical(choice.finish_reason), choice.finish_reason, index))
+    if raw := choice.finish_reason or _stop_reason(choice.stop_reason):
+        events.append(Finish(canonical(raw), raw, index))
+
+
+def _stop_reason(said: Any) -> str:
+    """DeepSeek on Bedrock calls it so; elsewhere it is the token or the words that stopped the model."""
+    return said if isinstance(said, str) and canonical(said) != "other" else ""
 
 
 def _content(content: Any, index: int, events: list[Event]) -> None:
@@ -188,7 +194,7 @@ def _progress(said: Any) -> Status:
     if isinstance(said, dict):
         total, done = said.get("total"), said.get("processed")
         if isinstance(total, int) and isinstance(done, int) and total > 0:
-            return Status("progress", {"progress": round(min(1.0, done / total), 4)})
+            return Status("progress", {"progress": round(min(1.0, max(0.0, done / total)), 4)})
     return Status("progress")
 
 

@@ -16,6 +16,7 @@ from sidecar.stream.events import (
     End,
     Error,
     Event,
+    Extension,
     Finish,
     ReasoningDelta,
     Start,
@@ -59,7 +60,7 @@ def decoder() -> Decode:
 class _Decoder:
     def __init__(self) -> None:
         self._client_side: set[int | None] = set()  # output indexes of function calls
-        self._spoken: set[int | None] = set()  # output indexes whose text came in deltas
+        self._typed: set[int | None] = set()  # output indexes of custom calls whose free text came in deltas
 
     def decode(self, frame: Frame) -> Iterable[Event] | None:
         data = frame.data or b""
@@ -69,14 +70,15 @@ class _Decoder:
         # DashScope labels its events `response.x:HTTP_STATUS/200`
         kind = said.type.partition(":")[0]
         if kind == "response.output_text.delta" and isinstance(said.delta, str):
-            self._spoken.add(said.output_index)
             return [TextDelta(said.delta)] if said.delta else []
         if kind in ("response.reasoning_text.delta", "response.reasoning_summary_text.delta"):
             return [ReasoningDelta(said.delta)] if isinstance(said.delta, str) and said.delta else []
         if kind == "response.refusal.delta":
             return [TextDelta(said.delta, refusal=True)] if isinstance(said.delta, str) and said.delta else []
-        if kind in ("response.function_call_arguments.delta", "response.custom_tool_call_input.delta"):
+        if kind == "response.function_call_arguments.delta":
             return [ToolCallDelta(said.output_index, arguments=said.delta)] if isinstance(said.delta, str) else []
+        if kind == "response.custom_tool_call_input.delta":
+            return self._free_text(said.output_index, said.delta) if isinstance(said.delta, str) else []
         return self._rest(kind, msgspec.json.decode(data))
 
     def _rest(self, kind: str, said: Any) -> Iterable[Event] | None:
@@ -97,7 +99,13 @@ class _Decoder:
             return [failure.read(said)]
         if not kind.startswith("response.") and kind != "keepalive":
             return self._body(said)
-        return []
+        return [Extension(kind, said)] if kind == "response.image_generation_call.partial_image" else []
+
+    def _free_text(self, index: int | None, words: str) -> Iterable[Event]:
+        """A custom tool takes free text, not JSON: a piece of it as a piece of `{"input": text}`."""
+        begun = "" if index in self._typed else '{"input":"'
+        self._typed.add(index)
+        return [ToolCallDelta(index, arguments=begun + msgspec.json.encode(words)[1:-1].decode())]
 
     def _item(self, item: Any, index: int | None) -> Iterable[Event]:
         kind = pointers.text(item, "/type")
@@ -114,8 +122,10 @@ class _Decoder:
             return []
         begun: list[Event] = [] if index in self._client_side else list(self._item(item, index))
         whole = pointers.text(item, "/arguments", "/input")
-        if kind == "custom_tool_call":
-            # a custom tool takes free text, not JSON
+        if index in self._typed:
+            self._typed.discard(index)
+            begun.append(ToolCallDelta(index, arguments='"}'))
+        elif kind == "custom_tool_call":
             whole = msgspec.json.encode({"input": whole}).decode()
         return [*begun, ToolCallEnd(index, _call_id(item), pointers.text(item, "/name"), arguments_text=whole)]
 

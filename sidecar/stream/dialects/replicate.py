@@ -10,7 +10,7 @@ import msgspec
 
 from sidecar.stream import failure, pointers
 from sidecar.stream.dialects import Decode
-from sidecar.stream.events import End, Event, Extension, Finish, TextDelta
+from sidecar.stream.events import End, Event, Extension, Finish, Start, TextDelta
 from sidecar.stream.framing import Frame
 
 PING = b": ping\n\n"
@@ -19,6 +19,8 @@ _NAMES = ("output", "error", "done", "logs")
 
 
 def matches(frame: Frame, said: Any) -> bool:
+    if isinstance(said, dict) and not frame.name:
+        return "output" in said and "status" in said and "logs" in said
     return frame.name == "output" or (frame.name in ("done", "logs") and not isinstance(said, str))
 
 
@@ -40,7 +42,21 @@ def _decode(frame: Frame) -> Iterable[Event] | None:
             return [Finish("cancelled" if reason == "canceled" else "stop", reason), End()]
         case "logs":
             return [Extension("logs", words)]
-    return None
+    said = _said(words)
+    return list(_prediction(said)) if isinstance(said, dict) and matches(frame, said) else None
+
+
+def _prediction(said: Any) -> Iterable[Event]:
+    """A non-streamed answer."""
+    yield Start(pointers.text(said, "/model"), pointers.text(said, "/id"))
+    output = said["output"]
+    if words := "".join(map(str, output)) if isinstance(output, list) else pointers.text(said, "/output"):
+        yield TextDelta(words)
+    yield from pointers.usage(said.get("metrics"), "/input_token_count", "/output_token_count")
+    if said["status"] == "failed":
+        yield failure.read(said.get("error") or "the prediction failed")
+    elif said["status"] in ("succeeded", "canceled"):
+        yield from [Finish("cancelled" if said["status"] == "canceled" else "stop", said["status"]), End()]
 
 
 def _said(words: str) -> Any:

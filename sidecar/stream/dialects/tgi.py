@@ -15,7 +15,14 @@ matches, decoder = shaped(
         finish=("/details/finish_reason",),
         done=("/generated_text",),
         id=(),
-        input_tokens=("/details/input_length", "/details/prefill_length"),
+        input_tokens=("/details/input_length",),
         output_tokens=("/details/generated_tokens",),
-    )
+    ),
+    Shape(
+        marks=("/generated_text",),
+        text=("/generated_text",),
+        finish=("/details/finish_reason",),
+        done=("/generated_text",),
+        output_tokens=("/details/generated_tokens",),
+    ),
 )

@@ -74,7 +74,7 @@ class _Decoder:
     def _tool(self, kind: str, said: Any) -> Iterable[Event]:
         call, name = pointers.text(said, "/toolCallId"), pointers.text(said, "/toolName")
         if said.get("providerExecuted") is True:
-            return [Status("server_tool", {"id": call, "name": name})]
+            return [Status("server_tool", {"id": call, "name": name})] if kind == "tool-input-available" else []
         number = self._calls.setdefault(call, len(self._calls))
         match kind:
             case "tool-input-start":

@@ -70,10 +70,6 @@ class Stage:
             after = await fetched(asking, "GET", b"/next%d" % number)
         finally:
             await asking.retire()
-        return self.judged(seen, after, number)
-
-    def judged(self, seen: Seen, after: Seen, number: int) -> Seen:
-        """What was seen of an exchange, given what was seen of the next."""
         same = self.ports[b"/%d" % number] == self.ports.get(b"/next%d" % number)
         right = (after.status, after.body, after.failure) == (200, b"next", "")
         return seen._replace(next="wrong" if not right else "same" if same else "new")

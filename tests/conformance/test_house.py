@@ -6,7 +6,7 @@ import json
 import pytest
 
 from sidecar.policy.outcome import OUTCOMES
-from tests.conformance.exchanges import ALL, SMALL, STOCK, Exchange, Seen
+from tests.conformance.exchanges import ALL, SMALL, STOCK, Exchange
 from tests.conformance.seam import Cut, Stage, bytewise, split, whole
 from tests.wire import SECONDS
 from tests.wire.client import Client

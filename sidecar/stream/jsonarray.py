@@ -56,4 +56,6 @@ class CodeLines(Delimited):
 
     def _frame(self, block: bytes) -> Frame:
         line = block.removeprefix(BOM).strip()
-        return Frame(line[2:], block, line[:2].decode("latin-1")) if line[1:2] == b":" else Frame(line or None, block)
+        if line[1:2] == b":":
+            return Frame(line[2:], block, line[:2].decode("latin-1"))
+        return Frame(line if len(line) > 1 else None, block)  # a code alone is a line that was cut

@@ -174,7 +174,7 @@ class SSE(Delimited):
 
 
 class NDJSON(Delimited):
-    """One JSON value a line. A body whose first line is not JSON by itself is one document over many lines."""
+    """One JSON value a line. A body whose first line is a bracket alone is one document, printed over many lines."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -187,7 +187,7 @@ class NDJSON(Delimited):
                 return -1
             line = buffer[buffer.rfind(b"\n", 0, end - 1) + 1 : end] if self._document is None else b""
             if line := bytes(line).removeprefix(BOM).strip():
-                self._document = not _is_json(line)
+                self._document = line in (b"{", b"[")
                 continue
             return end
         return -1
@@ -216,14 +216,6 @@ class Text:
     def _frame(self, block: bytes) -> Frame:
         first, self._first = self._first, False
         return Frame(block.removeprefix(BOM) if first else block, block)
-
-
-def _is_json(line: bytes) -> bool:
-    try:
-        msgspec.json.decode(line, type=msgspec.Raw)
-    except (ValueError, RecursionError):
-        return False
-    return True
 
 
 def _unfinished_utf8(block: bytes) -> int:

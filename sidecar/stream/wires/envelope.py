@@ -44,11 +44,11 @@ class _Choice:
         self.tool_calls: list[dict[str, Any]] = []
         self.finish_reason = ""
 
-    def said(self) -> dict[str, Any]:
+    def said(self, of_all: dict[str, Any]) -> dict[str, Any]:
         final: dict[str, Any] = {"final_response": "".join(self.texts)}
         if self.size > MAX_FINAL:
             final = {"final_response_omitted": True}
-        return {**final, "finish_reason": self.finish_reason or "stop", "tool_calls": self.tool_calls}
+        return {**final, "finish_reason": self.finish_reason or "stop", **of_all, "tool_calls": self.tool_calls}
 
 
 class EnvelopeV1:
@@ -60,6 +60,7 @@ class EnvelopeV1:
     content_type: bytes | None = EVENT_STREAM
     dialect = ""
     outcome = ""
+    hides_usage = False
 
     def __init__(self) -> None:
         self._choices: dict[int, _Choice] = {}
@@ -159,16 +160,16 @@ class EnvelopeV1:
     def _error(self, event: Error, out: list[bytes]) -> None:
         data: dict[str, Any] = {"code": event.code, "message": event.message, "recoverable": bool(event.recoverable)}
         if event.retry_after is not None:
-            data["retry_after"] = event.retry_after
+            seconds = event.retry_after
+            data["retry_after"] = int(seconds) if seconds == int(seconds) else seconds
         out.append(self._frame(b"error", data, last=True))
 
     def _end(self, event: End, out: list[bytes]) -> None:
-        data = self._choice(0).said()
-        if self._model:
-            data["model"] = self._model
+        of_all: dict[str, Any] = {"model": self._model} if self._model else {}
         if self._usage:
-            data["usage"] = {k: v for k, v in msgspec.structs.asdict(self._usage).items() if v is not None}
-        others = [{"choice": n, **choice.said()} for n, choice in sorted(self._choices.items()) if n]
+            of_all["usage"] = {k: v for k, v in msgspec.structs.asdict(self._usage).items() if v is not None}
+        data = self._choice(0).said(of_all)
+        others = [{"choice": n, **choice.said({})} for n, choice in sorted(self._choices.items()) if n]
         if others:
             data["choices"] = others
         out.append(self._frame(b"complete", data, last=True))

@@ -1,0 +1,277 @@
+"""What becomes of connections: used again, ended, broken, lost; and of requests that meet such a one."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from sidecar.policy.config import Timeouts, Upstream
+from sidecar.proxy.answer import Answer, Failure
+from sidecar.proxy.upstream import Backend
+from tests.conformance.seam import TRANSPORTS, turns
+from tests.wire import SECONDS, eventually
+from tests.wire import backend as wire
+from tests.wire.backend import Script, Talk
+from tests.wire.message import END, answer, chunk
+
+pytestmark = pytest.mark.anyio
+
+over_both = pytest.mark.parametrize("transport", TRANSPORTS)
+HOST = (b"host", b"example.test")
+
+
+class Meeting:
+    """A transport and the backend that it asks."""
+
+    def __init__(self, backend: wire.Backend, asking: Backend) -> None:
+        self.backend = backend
+        self.asking = asking
+
+    async def ask(
+        self, method: str = "GET", body: bytes | AsyncIterator[bytes] = b"", *headers: tuple[bytes, bytes]
+    ) -> Answer:
+        async with asyncio.timeout(SECONDS):
+            return await self.asking.ask(method, b"/", [HOST, *headers], body, Timeouts())
+
+    async def whole(self, method: str = "GET", body: bytes = b"", *headers: tuple[bytes, bytes]) -> bytes:
+        """The body of one answer, read to its end and given back."""
+        return await drained(await self.ask(method, body, *headers))
+
+
+async def drained(answer: Answer) -> bytes:
+    async with asyncio.timeout(SECONDS):
+        parts = []
+        while part := await answer.read():
+            parts.append(part)
+        await answer.aclose()
+    return b"".join(parts)
+
+
+@asynccontextmanager
+async def meeting(transport: str, script: Script, bodies: bool = True) -> AsyncIterator[Meeting]:
+    """Leaving fails where a task is left."""
+    before = asyncio.all_tasks()
+    async with wire.Backend(script, bodies) as backend:
+        asking = Backend(Upstream("backend", f"http://127.0.0.1:{backend.port}", transport=transport))
+        yield Meeting(backend, asking)
+        await asking.retire()
+    await eventually(lambda: asyncio.all_tasks() <= before)
+
+
+async def hello(talk: Talk) -> None:
+    await talk.send(answer(b"hello"))
+
+
+async def endless(talk: Talk) -> None:
+    await talk.stream(b"first")
+    await talk.closed.wait()
+
+
+async def silent(talk: Talk) -> None:
+    await talk.closed.wait()
+
+
+@over_both
+async def test_one_after_another_on_one_connection(transport: str) -> None:
+    async with meeting(transport, hello) as met:
+        for _ in range(5):
+            assert await met.whole() == b"hello"
+        assert await met.whole("POST", b"{}") == b"hello"
+        assert met.backend.connections == 1
+
+
+@over_both
+async def test_at_once_on_several(transport: str) -> None:
+    async with meeting(transport, hello) as met:
+        answers = [await met.ask() for _ in range(5)]
+        assert met.backend.connections == 5
+        assert [await drained(answer) for answer in answers] == [b"hello"] * 5
+        assert [await met.whole() for _ in range(5)] == [b"hello"] * 5
+        assert met.backend.connections == 5
+
+
+@over_both
+async def test_an_answer_left_early_breaks_its_connection_at_once(transport: str) -> None:
+    async with meeting(transport, endless) as met:
+        reply = await met.ask()
+        assert await reply.read() == b"first"
+        await reply.aclose()
+        await reply.aclose()
+        async with asyncio.timeout(1):
+            await (await met.backend.talk()).closed.wait()
+        second = await met.ask()
+        assert met.backend.connections == 2
+        await second.aclose()
+
+
+@over_both
+async def test_cancelled_before_the_head(transport: str) -> None:
+    async with meeting(transport, silent) as met:
+        asking = asyncio.create_task(met.ask())
+        talk = await met.backend.talk()
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        async with asyncio.timeout(1):
+            await talk.closed.wait()
+
+
+@over_both
+async def test_cancelled_while_reading(transport: str) -> None:
+    async with meeting(transport, endless) as met:
+        reply = await met.ask()
+        assert await reply.read() == b"first"
+        reading = asyncio.create_task(reply.read())
+        await turns()
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+        await reply.aclose()
+        async with asyncio.timeout(1):
+            await (await met.backend.talk()).closed.wait()
+
+
+async def test_cancelled_while_reading_and_read_again() -> None:
+    async def two(talk: Talk) -> None:
+        await talk.stream(b"first")
+        await go.wait()
+        await talk.send(chunk(b"second"), END)
+
+    go = asyncio.Event()
+    async with meeting("lean", two) as met:
+        reply = await met.ask()
+        assert await reply.read() == b"first"
+        reading = asyncio.create_task(reply.read())
+        await turns()
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+        go.set()
+        assert await drained(reply) == b"second"
+
+
+@over_both
+async def test_a_connection_that_the_backend_ended_while_idle_is_not_used(transport: str) -> None:
+    async def once(talk: Talk) -> None:
+        await hello(talk)
+        talk.close()
+
+    async with meeting(transport, once) as met:
+        for _ in range(3):
+            assert await met.whole("POST", b"{}") == b"hello"
+            await (await met.backend.talk()).writer.wait_closed()
+        assert met.backend.connections == 3
+
+
+async def test_a_connection_that_spoke_while_idle_is_not_used() -> None:
+    async def chatty(talk: Talk) -> None:
+        await hello(talk)
+        await go.wait()
+        await talk.send(answer(b"poison"))
+
+    go = asyncio.Event()
+    async with meeting("lean", chatty) as met:
+        assert await met.whole() == b"hello"
+        go.set()
+        await (await met.backend.talk()).closed.wait()
+        assert await met.whole("POST", b"{}") == b"hello"
+        assert met.backend.connections == 2
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "again"),
+    [
+        ("GET", [], True),
+        ("PUT", [], True),
+        ("DELETE", [], True),
+        ("POST", [], False),
+        ("PATCH", [], False),
+        ("POST", [(b"idempotency-key", b"k1")], True),
+    ],
+)
+async def test_a_request_that_a_used_connection_swallows(
+    method: str, headers: list[tuple[bytes, bytes]], again: bool
+) -> None:
+    async def swallows(talk: Talk) -> None:
+        if len(met.backend.talks) == 2:
+            talk.close()
+        else:
+            await hello(talk)
+
+    async with meeting("lean", swallows) as met:
+        assert await met.whole() == b"hello"
+        if again:
+            assert await met.whole(method, b"", *headers) == b"hello"
+        else:
+            with pytest.raises(Failure) as failure:
+                await met.whole(method, b"", *headers)
+            assert failure.value.outcome == "connect_failed"
+        assert met.backend.connections == 1 + again
+
+
+async def test_a_new_connection_that_swallows_is_not_tried_again() -> None:
+    async def swallows(talk: Talk) -> None:
+        talk.close()
+
+    async with meeting("lean", swallows) as met:
+        with pytest.raises(Failure, match="closed the connection without an answer"):
+            await met.whole()
+        assert met.backend.connections == 1
+
+
+async def test_a_request_that_was_begun_to_be_answered_is_not_sent_again() -> None:
+    async def begins(talk: Talk) -> None:
+        if len(met.backend.talks) == 2:
+            await talk.send(b"HTTP/1.1 2")
+            talk.close()
+        else:
+            await hello(talk)
+
+    async with meeting("lean", begins) as met:
+        assert await met.whole() == b"hello"
+        with pytest.raises(Failure) as failure:
+            await met.whole()
+        assert failure.value.outcome == "connect_failed"
+        assert met.backend.connections == 1
+
+
+@over_both
+async def test_retiring_leaves_answers_whole(transport: str) -> None:
+    async def slow(talk: Talk) -> None:
+        await talk.stream(b"first")
+        await go.wait()
+        await talk.send(chunk(b"second"), END)
+
+    go = asyncio.Event()
+    async with meeting(transport, slow) as met:
+        reply = await met.ask()
+        assert await reply.read() == b"first"
+        await met.asking.retire()
+        go.set()
+        assert await drained(reply) == b"second"
+        async with asyncio.timeout(1):
+            await (await met.backend.talk()).closed.wait()
+
+
+@over_both
+async def test_nobody_listens(transport: str) -> None:
+    async with meeting(transport, hello) as met:
+        port = met.backend.port
+    asking = Backend(Upstream("backend", f"http://127.0.0.1:{port}", transport=transport))
+    with pytest.raises(Failure, match="backend cannot be reached") as failure:
+        await asking.ask("GET", b"/", [HOST], b"", Timeouts())
+    assert failure.value.outcome == "connect_failed"
+    await asking.retire()
+
+
+async def test_a_closed_answer_reads_nothing_of_the_next() -> None:
+    async with meeting("lean", hello) as met:
+        first = await met.ask()
+        await drained(first)
+        second = await met.ask()
+        assert met.backend.connections == 1
+        with pytest.raises(Failure, match="was closed"):
+            await first.read()
+        await first.aclose()
+        assert await drained(second) == b"hello"

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from sidecar.stream import wires
+from sidecar.stream.shapes import Shape
 
 
 def _kind(kind: str) -> Meta:
@@ -30,6 +31,10 @@ Duration = Annotated[float, _kind("duration")]
 Format = Annotated[str, _kind("format")]
 Name = Annotated[str, _kind("name")]
 Address = Annotated[str, _kind("address")]
+Percent = Annotated[float, _kind("percent")]
+Origins = Annotated[tuple[Annotated[str, _kind("origin")], ...], Meta(extra={"listed": True})]
+HeaderNames = Annotated[tuple[Annotated[str, _kind("header")], ...], Meta(extra={"listed": True})]
+_KEY = {"kind": "rollout-key"}
 Globs = Annotated[tuple[Annotated[str, _kind("glob")], ...], Meta(extra={"listed": True})]
 Methods = Annotated[tuple[Annotated[str, _kind("method")], ...], Meta(extra={"listed": True})]
 
@@ -61,6 +66,36 @@ class Timeouts(msgspec.Struct, frozen=True):
     total: Annotated[Duration, _is("For the whole answer.")] = 0.0
 
 
+class Cors(msgspec.Struct, frozen=True):
+    """What browsers on other origins may read; without origins the backend's own CORS headers stand."""
+
+    origins: Annotated[Origins, _is("Origins such as https://app.example.com, or * for any.")] = ()
+    credentials: Annotated[Literal["on", "off"], _is("Whether cookies may be sent; needs named origins.")] = "off"
+    headers: Annotated[HeaderNames, _is("Request headers that scripts may set, besides the harmless ones.")] = (
+        "authorization",
+        "content-type",
+        "last-event-id",
+        "x-stream-format",
+    )
+    max_age: Annotated[Duration, _is("How long a browser may remember the answer to its preflight.")] = 600.0
+
+
+class Abort(msgspec.Struct, frozen=True):
+    """When a rollout turns itself off."""
+
+    failure_rate: Annotated[Percent, _is("Share of failed streams of the arm within the window; 0: never.")] = 0.0
+    window: Annotated[Duration, _is("How far back streams are counted.")] = 300.0
+
+
+class Rollout(msgspec.Struct, frozen=True):
+    """Another format for a share of the clients that ask for none."""
+
+    format: Annotated[Format, _is("What the share gets.")] = ""
+    percent: Annotated[Percent, _is("The share.")] = 0.0
+    key: Annotated[str, Meta(description="header:NAME; its value decides, so a user stays on an arm.", extra=_KEY)] = ""
+    abort: Annotated[Abort, _is("When it turns itself off, until the file is loaded again.")] = Abort()
+
+
 class Policy(msgspec.Struct, frozen=True):
     """What is done with a request. `open_after` None means: as `ping.interval`."""
 
@@ -76,6 +111,14 @@ class Policy(msgspec.Struct, frozen=True):
     padding: Annotated[Padding, _is("First bytes for clients that buffer.")] = Padding()
     headers: Annotated[Literal["on", "off"], _is("The headers that keep proxies from buffering.")] = "on"
     timeouts: Annotated[Timeouts, _is("Patience with the backend.")] = Timeouts()
+    usage: Annotated[
+        Literal["off", "ask"], _is("ask: the backend is asked to count tokens where an OpenAI request does not.")
+    ] = "off"
+    think: Annotated[
+        Literal["keep", "split"], _is("split: an answer's <think> ... </think> becomes reasoning; keep: it stays text.")
+    ] = "keep"
+    cors: Annotated[Cors, _is("Browsers on other origins.")] = Cors()
+    rollout: Annotated[Rollout, _is("A share of the clients gets another format.")] = Rollout()
 
 
 class Upstream(msgspec.Struct, frozen=True):
@@ -93,6 +136,9 @@ class Upstream(msgspec.Struct, frozen=True):
             extra={"kind": "host"},
         ),
     ] = "upstream"
+    pointers: Annotated[
+        Shape | None, _is("A JSON stream of no dialect, described by where it says what (RFC 6901 pointers).")
+    ] = None
     transport: Annotated[
         Literal["httpx2", "lean"], _is("What fetches its answers: httpx2, or lean, the sidecar's own.")
     ] = "httpx2"

@@ -67,14 +67,24 @@ def _check(document: Document, read: dict[str, Any]) -> None:
     known = list(upstreams) if isinstance(upstreams, dict) else []
     names: dict[str, int] = {}
     matches: dict[int, Match] = {}
+    _check_policy(document, ("defaults",), read.get("defaults", {}))
     for index, rule in enumerate(read.get("rules", [])):
         if rule is BAD:
             continue
+        _check_policy(document, ("rules", index, "policy"), rule.get("policy", {}))
         _check_upstreams(document, ("rules", index, "upstreams"), rule.get("upstreams", ()), known)
         _check_name(document, ("rules", index, "name"), rule.get("name", ""), names)
         if document.clean(("rules", index, "match")) and document.clean(("rules", index, "<<")):
             matches[index] = msgspec.convert(rule.get("match", {}), Match)
             _check_reach(document, matches, index)
+
+
+def _check_policy(document: Document, path: Path, policy: dict[str, Any]) -> None:
+    cors, rollout = policy.get("cors", {}), policy.get("rollout", {})
+    if cors.get("credentials") == "on" and "*" in cors.get("origins", ()):
+        document.say((*path, "cors", "credentials"), "browsers send cookies to named origins only; name them, not *")
+    if rollout.get("percent") and not rollout.get("format"):
+        document.say((*path, "rollout"), "format is missing: what shall the share get?")
 
 
 def _check_upstreams(document: Document, path: Path, named: Sequence[Any], known: list[str]) -> None:

@@ -22,6 +22,8 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HOST = re.compile(r"(?:[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_.])?|\[[0-9A-Fa-f:.]+\])")
 _AUTHORITY = re.compile(rf"{_HOST.pattern}(?::([0-9]{{1,5}}))?")
+_NUMBER = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3})?")
+_ORIGIN = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://[^/?#\s@]+")
 _LONGEST = 7 * 24 * 3600
 
 
@@ -187,6 +189,32 @@ def _host(value: Any, words: Words) -> str:
     return str(value)
 
 
+def _percent(value: Any, words: Words) -> float:
+    text = shown(value).removesuffix("%").strip()
+    if isinstance(value, bool) or not _NUMBER.fullmatch(text) or float(text) > 100:
+        raise ValueError(f"{shown(value)} is not a share; write 10% (0 to 100)")
+    return float(text)
+
+
+def _origin(value: Any, words: Words) -> str:
+    if value == "*" or _ORIGIN.fullmatch(_text(value)):
+        return str(value).lower()
+    raise ValueError(f"{shown(value)} is not an origin; write https://app.example.com, without a path, or *")
+
+
+def _pointer(value: Any, words: Words) -> str:
+    if not _text(value).startswith("/"):
+        raise ValueError(f"a pointer begins with a slash, such as /choices/0/text; write /{shown(value)}")
+    return str(value)
+
+
+def _rollout_key(value: Any, words: Words) -> str:
+    kind, colon, name = _text(value).partition(":")
+    if kind != "header" or not colon or not _TOKEN.fullmatch(name):
+        raise ValueError(f"{shown(value)} is no key; write header:NAME, such as header:x-user")
+    return f"header:{name.lower()}"
+
+
 _PATTERN = {"type": "string", "minLength": 1, "maxLength": 500}
 
 KINDS = {
@@ -207,5 +235,13 @@ KINDS = {
     "url": Kind(_url, {"type": "string", "pattern": "^https?://[^/?#@]+/?$"}),
     "address": Kind(_address, {"type": "string", "pattern": "^.+:[0-9]{1,5}$"}),
     "host": Kind(_host, {"type": "string", "pattern": r"^[^\s/@]+$"}),
+    "percent": Kind(
+        _percent,
+        {"type": ["string", "number"], "pattern": f"^{_NUMBER.pattern}%?$", "minimum": 0, "maximum": 100},
+        lambda share: f"{share:g}%",
+    ),
+    "origin": Kind(_origin, {"type": "string", "pattern": rf"^(\*|{_ORIGIN.pattern})$"}),
+    "pointer": Kind(_pointer, {"type": "string", "pattern": "^/"}),
+    "rollout-key": Kind(_rollout_key, {"type": "string", "pattern": "^header:.+$"}),
     "text": Kind(lambda value, words: _text(value), {"type": "string"}),
 }

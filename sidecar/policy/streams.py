@@ -109,20 +109,22 @@ class NotAcceptable(Exception):
     """The client asked for a format that there is not, or that the rule does not allow."""
 
 
-def choose_format(policy: Policy, headers: Headers) -> str:
-    """The format that this stream leaves in. Raises NotAcceptable, whose text says what there is."""
+def wish(headers: Headers) -> str:
+    """The format that the client asks for; empty where it does not."""
     wished = ""
     for name, value in headers:
         if name == b"x-stream-format":
-            wished = value.decode("latin-1").strip()
-            break
+            return value.decode("latin-1").strip()
         if name == b"accept":
             wished = wished or profile(value.decode("latin-1"))
-    if not wished:
-        return policy.format
-    if wished not in policy.allow:
-        raise NotAcceptable(f"no stream format {wished[:80]!r} here; there are: {', '.join(policy.allow)}")
     return wished
+
+
+def choose_format(policy: Policy, wished: str) -> str:
+    """The format that this stream leaves in. Raises NotAcceptable, whose text says what there is."""
+    if wished and wished not in policy.allow:
+        raise NotAcceptable(f"no stream format {wished[:80]!r} here; there are: {', '.join(policy.allow)}")
+    return wished or policy.format
 
 
 def profile(accept: str) -> str:

@@ -19,8 +19,12 @@ _UNBUFFERED = [
     (b"cache-control", b"no-cache, no-transform"),
     (b"x-accel-buffering", b"no"),
     (b"x-content-type-options", b"nosniff"),
+    (b"connection", b"keep-alive"),
 ]
-_EXPOSED = b"X-Stream-Format, X-Stream-Id, X-Request-Id"
+_LISTS = {
+    b"vary": b"Accept, X-Stream-Format",
+    b"access-control-expose-headers": b"X-Stream-Format, X-Stream-Id, X-Request-Id",
+}
 
 
 def get(headers: Iterable[Header], wanted: bytes) -> str:
@@ -64,7 +68,7 @@ def _forwarding(scope: Any, given: list[Header], host: bytes) -> list[Header]:
         return name, b", ".join([*before.get(name, ()), value])
 
     node = b'"[%s]"' % address if b":" in address else address
-    element = b'for=%s;host="%s";proto=%s' % (node, host.replace(b'"', b""), scope["scheme"].encode())
+    element = b'for=%s;host="%s";proto=%s' % (node, host.translate(None, b'"\\'), scope["scheme"].encode())
     out = [add(b"x-forwarded-for", address), add(b"forwarded", element)]
     # a proxy before us knew the client's own words better
     out.append((b"x-forwarded-host", before.get(b"x-forwarded-host", [host])[0]))
@@ -75,36 +79,38 @@ def _forwarding(scope: Any, given: list[Header], host: bytes) -> list[Header]:
 
 def plain(answer: Iterable[Header], own: list[Header]) -> list[Header]:
     """The headers of an answer that passes untouched; ours only where the backend sent none of that name."""
-    out = end_to_end(answer)
+    out = _under(end_to_end(answer), own)
     names = {name for name, _ in out}
-    return out + [(name, value) for name, value in own if name not in names]
+    return out + [(name, value) for name, value in own if name not in names or name == b"vary"]
 
 
 def on_stream(
-    scope: Any, answer: Iterable[Header], own: list[Header], policy: Policy, format: str, content_type: bytes | None
+    answer: Iterable[Header], own: list[Header], policy: Policy, format: str, content_type: bytes | None
 ) -> list[Header]:
     """The headers of a stream: the backend's, without what cannot be true of it, and what keeps it unbuffered."""
-    ours = [*own, (b"x-stream-format", format.encode())]
+    given = [(name, value) for name, value in _under(end_to_end(answer), own) if name not in _NOT_ON_STREAMS]
+    own = [(name, value) for name, value in own if name != b"x-request-id" or not get(given, b"x-request-id")]
+    ours = [header for header in own if header[0] not in _LISTS] + [(b"x-stream-format", format.encode())]
     if policy.headers == "on":
         ours += _UNBUFFERED
-        if keeps_alive(scope):
-            ours.append((b"connection", b"keep-alive"))
     if content_type:
         ours.append((b"content-type", content_type))
-    given = [(name, value) for name, value in end_to_end(answer) if name not in _NOT_ON_STREAMS]
-    ours += [
-        _joined(b"vary", given, b"Accept, X-Stream-Format"),
-        _joined(b"access-control-expose-headers", given, _EXPOSED),
-    ]
-    replaced = {name for name, _ in ours} - {b"x-request-id"}
-    given = [(name, value) for name, value in given if name not in replaced]
-    return given + [(name, value) for name, value in ours if name != b"x-request-id" or not get(given, b"x-request-id")]
+    ours += [_joined(name, given + own, value) for name, value in _LISTS.items()]
+    replaced = {name for name, _ in ours}
+    return [(name, value) for name, value in given if name not in replaced] + ours
+
+
+def _under(given: list[Header], own: list[Header]) -> list[Header]:
+    """The backend's headers; without its own CORS where a rule says what browsers may do."""
+    if not get(own, b"access-control-allow-origin"):
+        return given
+    return [(name, value) for name, value in given if not name.startswith(b"access-control-")]
 
 
 def _joined(name: bytes, given: list[Header], value: bytes) -> Header:
-    return name, b", ".join([*(v for n, v in given if n == name), value])
-
-
-def keeps_alive(scope: Any) -> bool:
-    """Whether the client's connection stays open after this answer."""
-    return scope["http_version"] != "1.0" and "close" not in get(scope["headers"], b"connection").lower()
+    """One header out of all of that name, and our value; a word stands once."""
+    words: dict[bytes, bytes] = {}
+    for each in [*(v for n, v in given if n == name), value]:
+        for word in each.split(b","):
+            words.setdefault(word.strip().lower(), word.strip())
+    return name, b", ".join(filter(None, words.values()))

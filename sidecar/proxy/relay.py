@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import aclosing
 
-from sidecar.policy import outcome, streams
+from sidecar.policy import cors, outcome, streams, usage
 from sidecar.policy.outcome import OUTCOMES
 from sidecar.policy.patience import NEVER, Patience
 from sidecar.policy.rules import Decision
@@ -19,7 +19,7 @@ from sidecar.proxy import headers, upstream
 from sidecar.proxy.downstream import Downstream
 from sidecar.proxy.keepalive import KeepAlive
 from sidecar.proxy.request import ClientLeft, Request
-from sidecar.proxy.upstream import Answer, Backend, Failure
+from sidecar.proxy.upstream import Answer, Backend, Body, Failure
 from sidecar.proxy.vigil import Interrupted, Vigil
 from sidecar.stream import dialects, failure
 from sidecar.stream.events import CONTENT, End, Error, Event
@@ -68,6 +68,11 @@ class Exchange:
         self._keep_alive.blank_line_is_an_event = request.header(b"user-agent").startswith("OpenAI/Go")
         self._vigil = Vigil(self._judge, request.left, clock)
 
+    @property
+    def failed(self) -> bool:
+        """Whether it ended in a way that counts against the service."""
+        return OUTCOMES[self._outcome].sli == "bad" if self._outcome else True
+
     async def run(self) -> None:
         """Serve the exchange to its end. Whatever happens, it has one outcome and its resources are free."""
         try:
@@ -100,12 +105,24 @@ class Exchange:
             self._asked,
             self._life.upstream_headers(),
         )
-        answer = await self._backend.ask(request.method, request.target, sent, request.body(), policy.timeouts)
+        answer = await self._backend.ask(request.method, request.target, sent, self._body(), policy.timeouts)
         async with aclosing(answer):
             self._patience.headed = True
             self._life.head(answer.status, self._clock())
             self._vigil.look()
             await self._answer(answer)
+
+    def _body(self) -> Body:
+        """The request's body, byte for byte, unless the rule lets the backend be asked to count tokens."""
+        body = self._request.body()
+        if self._policy.usage != "ask" or not self._asked or not isinstance(body, bytes):
+            return body
+        edited = usage.asking(self._request.path, body)
+        self._wire.hides_usage = edited is not body
+        return edited
+
+    def _own_headers(self) -> list[headers.Header]:
+        return self._life.response_headers() + cors.answer(self._policy.cors, self._request.header(b"origin"))
 
     async def _answer(self, answer: Answer) -> None:
         kind = headers.get(answer.headers, b"content-type")
@@ -131,7 +148,10 @@ class Exchange:
         self._patience.stream = self._keep_alive.streaming = True
         self._head = (answer.status, answer.headers)
         self._wire.event_stream = self._wire.event_stream or event_stream
-        self._parser = parser = StreamParser(self._backend.upstream.dialect, event_stream)
+        source = self._backend.upstream
+        self._parser = parser = StreamParser(
+            source.dialect, event_stream, shape=source.pointers, think=self._policy.think == "split"
+        )
         self._life.streaming()
         self._vigil.look()
         clean = await self._relay(answer, parser)
@@ -216,9 +236,9 @@ class Exchange:
 
     async def _start(self, status: int, given: list[headers.Header]) -> None:
         """The head, and the padding that goes with it."""
-        own = self._life.response_headers()
+        own = self._own_headers()
         content_type = self._wire.content_type or (None if given else EVENT_STREAM)
-        head = headers.on_stream(self._request.scope, given, own, self._policy, self._format, content_type)
+        head = headers.on_stream(given, own, self._policy, self._format, content_type)
         await self._downstream.start(status, head)
         size = self._policy.padding.initial_bytes
         if size and self._wire.event_stream:
@@ -229,7 +249,7 @@ class Exchange:
     # ---- not a stream
 
     async def _untouched(self, answer: Answer) -> None:
-        await self._downstream.start(answer.status, headers.plain(answer.headers, self._life.response_headers()))
+        await self._downstream.start(answer.status, headers.plain(answer.headers, self._own_headers()))
         while chunk := await answer.read():
             await self._downstream.write(chunk)
         self._vigil.dismiss()
@@ -256,7 +276,7 @@ class Exchange:
             return
         if not self._downstream.started:
             self._vigil.dismiss()
-            await self._downstream.refuse(error, self._life.response_headers(), self._backend.upstream.name)
+            await self._downstream.refuse(error, self._own_headers(), self._backend.upstream.name)
             return
         if self._parser and not self._wire.normalises:
             self._wire.dialect = self._wire.dialect or self._parser.dialect

@@ -4,6 +4,7 @@ Prelude of 12 bytes (total length, headers' length, CRC-32 of both), headers, pa
 Described at smithy.io/2.0/aws/amazon-eventstream.html
 """
 
+import json
 import struct
 import zlib
 
@@ -65,7 +66,9 @@ class EventStream:
         name = said.get(":event-type") or said.get(":exception-type") or said.get(":error-code", "")
         if said.get(":message-type") in ("exception", "error") and not name.endswith("Exception"):
             name += "Exception"
-        return Frame(message[end:-4], raw, name)
+        # an error without a payload says in a header what went wrong
+        told = b'{"message":%s}' % json.dumps(said.get(":error-message", "")).encode()
+        return Frame(message[end:-4] or (told if ":error-message" in said else b"{}"), raw, name)
 
     def _fault(self, what: str) -> Frame:
         self._broken = True

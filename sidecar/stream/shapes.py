@@ -25,38 +25,44 @@ from sidecar.stream.events import (
 from sidecar.stream.framing import Frame
 from sidecar.stream.reasons import canonical
 
+
+def _is(description: str) -> msgspec.Meta:
+    return msgspec.Meta(description=description)
+
+
+Words = Annotated[tuple[str, ...], msgspec.Meta(extra={"listed": True})]
 Pointer = Annotated[str, msgspec.Meta(extra={"kind": "pointer"})]
 Pointers = Annotated[tuple[Pointer, ...], msgspec.Meta(extra={"listed": True})]
 
 
 class Shape(msgspec.Struct, frozen=True):
-    """Where a JSON stream says what: RFC 6901 pointers, the first that is filled counts; all may be left out.
+    """Where a JSON stream says what: RFC 6901 pointers, the first that is filled counts; all may be left out."""
 
-    `marks`: all of these are there in the dialect's frames. `whole`: cumulative text. `finish`: a reason, unless it is
-    one of `unfinished`. `done`: true, or filled, in the last frame. `skip`: the text of this frame is none.
-    `tool_calls`: a list of calls with `tool_id`, `tool_name` and `tool_arguments` (text or an object) in each.
-    """
-
-    marks: Pointers = ()
-    text: Pointers = ()
-    whole: Pointers = ()
-    reasoning: Pointers = ()
-    tool_calls: Pointers = ()
-    tool_id: Pointers = ("/id",)
-    tool_name: Pointers = ("/function/name", "/name")
-    tool_arguments: Pointers = ("/function/arguments", "/arguments", "/input", "/args")
-    finish: Pointers = ()
-    unfinished: tuple[str, ...] = ()
-    done: Pointers = ()
-    error: Pointers = ("/error",)
-    skip: Pointers = ()
-    model: Pointers = ("/model",)
-    id: Pointers = ("/id",)
-    input_tokens: Pointers = ()
-    output_tokens: Pointers = ()
-    total_tokens: Pointers = ()
-    cached_input_tokens: Pointers = ()
-    reasoning_tokens: Pointers = ()
+    marks: Annotated[Pointers, _is("All of these are there in the dialect's frames.")] = ()
+    text: Annotated[Pointers, _is("More of the answer.")] = ()
+    whole: Annotated[Pointers, _is("The whole answer so far, where the stream is cumulative.")] = ()
+    reasoning: Annotated[Pointers, _is("More of the reasoning.")] = ()
+    tool_calls: Annotated[Pointers, _is("A list of tool calls, or one.")] = ()
+    tool_id: Annotated[Pointers, _is("Within a call: its id.")] = ("/id",)
+    tool_name: Annotated[Pointers, _is("Within a call: the tool's name.")] = ("/function/name", "/name")
+    tool_arguments: Annotated[Pointers, _is("Within a call: the arguments, JSON text or an object.")] = (
+        "/function/arguments",
+        "/arguments",
+        "/input",
+        "/args",
+    )
+    finish: Annotated[Pointers, _is("Why the answer finished.")] = ()
+    unfinished: Annotated[Words, _is("Values of `finish` that mean: not yet.")] = ()
+    done: Annotated[Pointers, _is("True, or filled, in the last frame.")] = ()
+    error: Annotated[Pointers, _is("What went wrong.")] = ("/error",)
+    skip: Annotated[Pointers, _is("True where the frame's text is none.")] = ()
+    model: Annotated[Pointers, _is("The model's name.")] = ("/model",)
+    id: Annotated[Pointers, _is("The answer's id.")] = ("/id",)
+    input_tokens: Annotated[Pointers, _is("Tokens of the prompt.")] = ()
+    output_tokens: Annotated[Pointers, _is("Tokens of the answer.")] = ()
+    total_tokens: Annotated[Pointers, _is("Both together.")] = ()
+    cached_input_tokens: Annotated[Pointers, _is("Tokens of the prompt that were cached.")] = ()
+    reasoning_tokens: Annotated[Pointers, _is("Tokens of the answer that were reasoning.")] = ()
 
 
 Matches = Callable[[Frame, Any], bool]

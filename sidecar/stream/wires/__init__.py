@@ -18,7 +18,7 @@ class Wire(Protocol):
 
     `normalises`: what leaves is made from events, so the last word ends the answer. `event_stream`: the client reads
     server-sent events. `at_boundary`: no frame is half written. `content_type` None is the backend's own. `outcome` is
-    set before the last word, which may tell it.
+    set before the last word, which may tell it. `hides_usage`: the client shall not see the chunk that we asked for.
     """
 
     normalises: bool
@@ -27,6 +27,7 @@ class Wire(Protocol):
     content_type: bytes | None
     dialect: str
     outcome: str
+    hides_usage: bool
 
     def encode(self, events: list[Event], frames: list[Frame]) -> bytes:
         """ONE bytes object for all of a chunk; empty where there is nothing to say yet."""

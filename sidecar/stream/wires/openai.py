@@ -33,6 +33,7 @@ class OpenAI:
     content_type: bytes | None = EVENT_STREAM
     dialect = "openai-chat"
     outcome = ""
+    hides_usage = False
 
     def __init__(self, stream: str, created: int, usage: bool = False) -> None:
         self._id = f"chatcmpl-{stream}"

@@ -1,8 +1,29 @@
 """The backend's own bytes, untouched, frame by frame, so that a ping never falls inside one."""
 
+import msgspec
+
 from sidecar.stream import dialects
 from sidecar.stream.events import Error, Event
 from sidecar.stream.framing import Frame
+
+
+class _Chunk(msgspec.Struct):
+    choices: list[msgspec.Raw] | None = None
+    usage: dict[str, msgspec.Raw] | None = None
+
+
+_decode = msgspec.json.Decoder(_Chunk).decode
+
+
+def _only_usage(frame: Frame) -> bool:
+    """Whether this is the chunk that OpenAI's `include_usage` adds."""
+    if not frame.data or b'"usage"' not in frame.data:
+        return False
+    try:
+        chunk = _decode(frame.data)
+    except (ValueError, RecursionError):
+        return False
+    return chunk.choices == [] and bool(chunk.usage)
 
 
 class Passthrough:
@@ -16,8 +37,11 @@ class Passthrough:
         self.dialect = dialect
         self.event_stream = event_stream
         self.at_boundary = True
+        self.hides_usage = False  # the chunk that only we asked for
 
     def encode(self, events: list[Event], frames: list[Frame]) -> bytes:
+        if self.hides_usage:
+            frames = [frame for frame in frames if not _only_usage(frame)]
         if not frames:
             return b""
         self.at_boundary = frames[-1].whole and not frames[-1].partial

@@ -1,0 +1,53 @@
+"""Reasoning that a model wrote into its answer, between `<think>` and `</think>`, told apart while it comes."""
+
+_OPEN, _CLOSE = "<think>", "</think>"
+
+
+class Thinking:
+    """One choice. Only what the answer begins with is taken for thinking; a tag later on is text.
+
+    `feed` gives (is reasoning, text) pairs; a tag that may be half there is held back until it is decided.
+    """
+
+    def __init__(self) -> None:
+        self._held = ""
+        self._tag = _OPEN  # the one that is waited for; empty when all that follows is text
+        self._fresh = False  # behind a closing tag, before the first text
+
+    def feed(self, text: str) -> list[tuple[bool, str]]:
+        """What can be told of the text so far."""
+        if not self._tag and not self._fresh:
+            return [(False, text)]
+        self._held += text
+        return self._opening() if self._tag == _OPEN else self._closing() if self._tag else self._text()
+
+    def flush(self) -> list[tuple[bool, str]]:
+        """The rest, when nothing more comes."""
+        held, self._held = self._held, ""
+        return [(self._tag == _CLOSE, held)] if held else []
+
+    def _opening(self) -> list[tuple[bool, str]]:
+        begun = self._held.lstrip()
+        if begun.startswith(_OPEN):
+            self._held = begun[len(_OPEN) :]
+            self._tag = _CLOSE
+            return self._closing()
+        if _OPEN.startswith(begun):
+            return []
+        self._tag = ""
+        return self.flush()
+
+    def _closing(self) -> list[tuple[bool, str]]:
+        thoughts, closed, rest = self._held.partition(_CLOSE)
+        if closed:
+            self._tag, self._fresh, self._held = "", True, rest
+            return ([(True, thoughts)] if thoughts else []) + self._text()
+        keep = next((n for n in range(len(_CLOSE) - 1, 0, -1) if self._held.endswith(_CLOSE[:n])), 0)
+        thoughts, self._held = self._held[: len(self._held) - keep], self._held[len(self._held) - keep :]
+        return [(True, thoughts)] if thoughts else []
+
+    def _text(self) -> list[tuple[bool, str]]:
+        """Models put empty lines behind the closing tag, which belong to neither."""
+        text, self._held = self._held.lstrip("\n"), ""
+        self._fresh = not text
+        return [(False, text)] if text else []

@@ -1,0 +1,304 @@
+"""One connection of a client: requests one by one, each in bounded time and memory, its leaving always seen.
+
+uvicorn's own HTTP protocol cannot be bent to this: it has no bound on heads and no deadline for them, parses pipelined
+requests while one runs (whose disconnect is then lost), misses a disconnect while reading is paused, and chunks answers
+to HTTP/1.0. What is kept of uvicorn is its server, its flow control and its contract: `server_state`, `shutdown()`.
+
+A client that closes its sending half counts as gone, as for nginx and llama.cpp: on the wire that is the same FIN as a
+closed tab's, and going on to generate for nobody costs more than a client that half-closes after its request.
+"""
+
+import asyncio
+import logging
+import socket
+import struct
+import traceback
+from functools import partial
+from typing import Any
+from urllib.parse import unquote
+
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
+from uvicorn.server import ServerState
+
+from sidecar.proxy.body import Chunked, Counted, Malformed
+from sidecar.proxy.cycle import Cycle
+from sidecar.proxy.edge import Edge
+from sidecar.proxy.head import Head
+from sidecar.proxy.refusal import Refusal
+from sidecar.telemetry import log
+
+MAX_AHEAD = 16 << 10
+"""Bytes of pipelined requests that are kept, unread, while one runs; and one read more. Above it reading stops."""
+
+_LOOK_EVERY_S = 1.0
+_TCP_ESTABLISHED = 1
+_RESET = struct.pack("ii", 1, 0)
+_NEVER = float("inf")
+_LATE = Refusal(408, "the request did not arrive in time", "a request's head has 10 s, its body may not pause for long")
+_FULL = Refusal(503, "too many connections", "raise the limit of open files, or add a replica")
+_FAILED = Refusal(500, "the sidecar failed", "please report it with the log line")
+
+
+class Connection(asyncio.Protocol):
+    """`cycle` is the request that runs. There is one timer, which no read moves: it wakes, looks, and sleeps on."""
+
+    transport: asyncio.Transport
+    flow: FlowControl
+
+    def __init__(
+        self,
+        config: Edge,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        self.cycle: Cycle | None = None
+        self._edge = config
+        self._limits = config.limits
+        self._state = server_state
+        self._app_state = app_state
+        self._loop = _loop or asyncio.get_running_loop()
+        self._head: Head | None = None
+        self._body: Chunked | Counted = Counted(0)
+        self._ahead = b""
+        self._paused = False
+        self._lingers = False
+        self._since = self._loop.time()
+        self._timer: asyncio.TimerHandle | None = None
+        self._wakes = _NEVER
+
+    # ---- what the event loop calls
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self.transport = transport
+        self.flow = FlowControl(transport)
+        self._server = get_local_addr(transport)
+        self._client = get_remote_addr(transport)
+        self._scheme = "https" if is_ssl(transport) else "http"
+        connections: set[Any] = self._state.connections
+        connections.add(self)
+        if len(connections) > self._limits.connections:
+            self._refuse(_FULL)
+            transport.close()  # lingering would let them pile up above the limit
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        connections: set[Any] = self._state.connections
+        connections.discard(self)
+        if self._timer:
+            self._timer.cancel()
+        if self.cycle:
+            self.cycle.lose()
+            self.cycle = None
+        self.flow.resume_writing()
+
+    def data_received(self, data: bytes) -> None:
+        if self._lingers:
+            return
+        self._read(data)
+        self._watch()
+
+    def eof_received(self) -> None:
+        """Returning nothing closes the transport."""
+
+    def pause_writing(self) -> None:
+        self.flow.pause_writing()
+
+    def resume_writing(self) -> None:
+        self.flow.resume_writing()
+
+    def shutdown(self) -> None:
+        """uvicorn stops: this connection ends with the request that runs, or now."""
+        if self.cycle:
+            self.cycle.keep_alive = False
+        else:
+            self.transport.close()
+
+    # ---- reading
+
+    def _read(self, data: bytes) -> None:
+        try:
+            while data and not self._lingers:
+                if not self.cycle:
+                    data = self._read_head(data)
+                elif not self._body.over:
+                    data = self._read_body(data)
+                else:
+                    self._ahead += data
+                    if len(self._ahead) > MAX_AHEAD:
+                        self.pause()
+                    return
+        except Refusal as refusal:
+            self._refuse(refusal)
+
+    def _read_head(self, data: bytes) -> bytes:
+        head = self._head = self._head or Head()
+        if not head.begun:
+            self._since = self._loop.time()
+        data = head.feed(data)
+        if head.whole:
+            self._head = None
+            self._body = Chunked() if head.chunked else Counted(head.length)
+            self._begin(head)
+        return data
+
+    def _read_body(self, data: bytes) -> bytes:
+        assert self.cycle
+        self._since = self._loop.time()
+        try:
+            body = self._body.feed(data)
+        except Malformed as error:
+            raise Refusal(400, "the request's body is not valid", f"malformed: {error}") from None
+        self.cycle.take(body, self._body.over)
+        return self._body.rest
+
+    def pause(self) -> None:
+        """Stop reading. The client's leaving is then looked for once a second."""
+        if not self._paused and not self.transport.is_closing():
+            self._paused = True
+            self.transport.pause_reading()
+            self._watch()
+
+    def resume(self) -> None:
+        if self._paused and not self.transport.is_closing():
+            self._paused = False
+            self.transport.resume_reading()
+        self._since = self._loop.time()
+        self._watch()
+
+    # ---- a request
+
+    def _begin(self, head: Head) -> None:
+        self.cycle = cycle = Cycle(self, head, self._body.over)
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": head.version,
+            "method": head.method,
+            "path": unquote(head.path.decode("latin-1")),
+            "raw_path": head.path,
+            "query_string": head.query,
+            "root_path": "",
+            "headers": head.headers,
+            "state": self._app_state.copy(),
+            # ASGI cannot tell `/a?` from `/a`
+            "extensions": {"sidecar.abort": cycle.abort, "sidecar.target": head.target},
+            "server": self._server,
+            "client": self._client,
+            "scheme": self._scheme,
+        }
+        tasks = self._state.tasks
+        task = self._loop.create_task(self._edge.loaded_app(scope, cycle.receive, cycle.send))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+        task.add_done_callback(partial(self._ended, cycle))
+
+    def _ended(self, cycle: Cycle, task: "asyncio.Task[None]") -> None:
+        """The app returned. What it raised may hold a client's words, so only the place is told."""
+        error = None if task.cancelled() else task.exception()
+        if error:
+            frames = traceback.extract_tb(error.__traceback__)[-5:]
+            where = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
+            log.event(logging.ERROR, "app_failed", error=type(error).__name__, where=where)
+        if cycle.over or cycle.disconnected:
+            return
+        if cycle.started:
+            cycle.abort()
+        else:
+            self._refuse(_FAILED)
+
+    def answered(self) -> None:
+        """The response is out: on to the next request, or the end."""
+        keeps = self.cycle is not None and self.cycle.keep_alive
+        self.cycle = None
+        self._state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        if not self._body.over or (self._ahead and not keeps):
+            self._linger()
+        elif keeps:
+            self.resume()
+            ahead, self._ahead = self._ahead, b""
+            self.data_received(ahead)
+        else:
+            self.transport.close()
+
+    # ---- ends
+
+    def break_off(self, reset: bool) -> None:
+        """End the connection in mid-answer."""
+        if reset:
+            self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            self.transport.abort()
+        else:
+            self.transport.close()
+
+    def _refuse(self, refusal: Refusal) -> None:
+        """Answer by ourselves and end the connection; in mid-answer there is only the end."""
+        cycle, self.cycle = self.cycle, None
+        self._edge.refuse(refusal, self._client)
+        if cycle and cycle.started:
+            cycle.abort()
+            return
+        if cycle:
+            cycle.lose()
+        self.transport.write(refusal.response())
+        self._linger()
+
+    def _linger(self) -> None:
+        """Say the end, and throw away what still comes: closing with bytes unread would reset what the client reads."""
+        self._lingers = True
+        self._since = self._loop.time()
+        self._ahead = b""
+        self.transport.write_eof()
+        self.resume()
+
+    # ---- the timer
+
+    def _due(self) -> float:
+        """When the client's time is over, if nothing changes."""
+        limits = self._limits
+        if self._lingers:
+            return self._since + limits.linger
+        if not self.cycle:
+            return self._since + (limits.head if self._head and self._head.begun else limits.idle)
+        if self._body.over or self.cycle.expects or self._paused:
+            return _NEVER
+        return self._since + limits.body
+
+    def _watch(self) -> None:
+        """See to it that the timer wakes in time; it may wake too early."""
+        due = self._due()
+        if self._paused:
+            due = min(due, self._loop.time() + _LOOK_EVERY_S)
+        if due < self._wakes and not self.transport.is_closing():
+            if self._timer:
+                self._timer.cancel()
+            self._wakes = due
+            self._timer = self._loop.call_at(due, self._woken)
+
+    def _woken(self) -> None:
+        self._timer = None
+        self._wakes = _NEVER
+        if self._paused and self._left():
+            self.transport.abort()
+        elif self._loop.time() >= self._due():
+            self._expire()
+        else:
+            self._watch()
+
+    def _expire(self) -> None:
+        if self._lingers or not (self.cycle or (self._head and self._head.begun)):
+            self.transport.close()
+        else:
+            self._refuse(_LATE)
+
+    def _left(self) -> bool:
+        """Whether the client's FIN or reset has come. It stands behind bytes that we do not read, so the kernel is
+        asked; a FIN that waits in the client's own kernel, for room in our buffers, cannot be seen from here."""
+        if not hasattr(socket, "TCP_INFO"):
+            return False
+        sock = self.transport.get_extra_info("socket")
+        state: bytes = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)
+        return state[0] != _TCP_ESTABLISHED

@@ -12,7 +12,7 @@ def anyio_backend() -> tuple[str, dict[str, Any]]:
     return "asyncio", {"use_uvloop": True}
 
 
-@pytest.fixture(autouse=True, params=["httpx2", "lean"])
+@pytest.fixture(params=["httpx2", "lean"])
 def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setattr(House, "transport", request.param)
     return str(request.param)

@@ -10,7 +10,7 @@ from tests.wire.backend import Talk
 from tests.wire.house import House
 from tests.wire.message import END, answer, chunk, head, request
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("transport")]
 
 # RFC 9112, 3.2 allows these; httpx2 alone would rewrite the first two and `"`
 TARGETS = [

@@ -10,6 +10,7 @@ import click
 from sidecar import __version__
 
 if TYPE_CHECKING:
+    from sidecar.policy.config import Upstream
     from sidecar.policy.rules import Facts, Rules
     from sidecar.proxy.reload import Source
     from sidecar.stream.events import Event
@@ -50,8 +51,13 @@ Examples:
 @click.option("--admin", default="", metavar="HOST:PORT", help="For operators; 0.0.0.0:9901.")
 @click.option("--format", default="", metavar="F", help="What streams leave as, where no rule says it.")
 @click.option("--dialect", default="", metavar="D", help="What the backend speaks; auto.")
+@click.option(
+    "--log-level", type=click.Choice(["debug", "info", "warning"]), default="info", help="info; debug says more."
+)
 @click.option("--workers", hidden=True, expose_value=False, callback=_one_process)
-def serve(config: Path | None, upstream: str, listen: str, admin: str, format: str, dialect: str) -> None:
+def serve(
+    config: Path | None, upstream: str, listen: str, admin: str, format: str, dialect: str, log_level: str
+) -> None:
     """Stand before a backend until a signal ends it.
 
     A flag wins over the file. SIGHUP reads the file at once. JSON log lines go to standard output.
@@ -70,7 +76,7 @@ def serve(config: Path | None, upstream: str, listen: str, admin: str, format: s
     rules = _load(source)
     if not config:
         click.echo(_promise(rules), err=True)
-    log.setup(sys.stdout)
+    log.setup(sys.stdout, log_level)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # before the watch of the file takes it over
     try:
         uvloop.run(serve(source))
@@ -149,13 +155,16 @@ def schema(name: str) -> None:
 Examples:
   curl -sN http://127.0.0.1:8000/... > answer.sse; sidecar decode answer.sse
   sidecar decode answer.ndjson --dialect ollama --cut 1 --json
+  sidecar decode answer.sse --config sidecar.yaml --upstream homegrown
 """
 )
 @click.argument("file", type=click.File("rb"))
 @click.option("--dialect", default="auto", metavar="D", help="What the backend spoke.", show_default=True)
+@click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="Read it as an upstream of this file.")
+@click.option("--upstream", default="", metavar="NAME", help="Which one; the first.")
 @click.option("--cut", type=click.IntRange(1), metavar="N", help="Feed it in pieces of N bytes.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-def decode(file: Any, dialect: str, cut: int | None, as_json: bool) -> None:
+def decode(file: Any, dialect: str, config: Path | None, upstream: str, cut: int | None, as_json: bool) -> None:
     """Print the events of a recorded stream; `-` is standard input.
 
     Exit code 1 if the stream ends in an error.
@@ -168,7 +177,9 @@ def decode(file: Any, dialect: str, cut: int | None, as_json: bool) -> None:
     if dialect not in dialects.names():
         known = ", ".join(dialects.names())
         raise click.UsageError(f"unknown dialect {dialect}; known: {known}{closest(dialect, dialects.names())}")
-    parser = StreamParser(dialect)
+    source = _upstream(config, upstream) if config else None
+    shape = source.pointers if source else None
+    parser = StreamParser(source.dialect if source else dialect, shape=shape)
     recorded = file.read()
     size = cut or max(len(recorded), 1)
     parsed = [parser.feed(recorded[start : start + size])[0] for start in range(0, len(recorded), size)]
@@ -194,6 +205,16 @@ def demo(backend: str | None, report: Path | None) -> None:
     from sidecar.tools import demo
 
     raise SystemExit(demo.main(backend, report, sys.stdin.isatty()))
+
+
+def _upstream(config: Path, name: str) -> "Upstream":
+    """The upstream of that name in the file, or its first."""
+    from sidecar.proxy.reload import Source
+
+    upstreams = {upstream.name: upstream for upstream in _load(Source(config)).config.upstreams}
+    if name and name not in upstreams:
+        raise click.UsageError(f"{config} has no upstream {name}; it has: {', '.join(upstreams)}")
+    return upstreams[name or next(iter(upstreams))]
 
 
 def _load(source: "Source") -> "Rules":

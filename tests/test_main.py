@@ -251,3 +251,28 @@ def test_serve_on_an_address_in_use_says_so() -> None:
         assert done.returncode == 1
         assert "Error: cannot listen: Address already in use; see --listen and --admin" in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_decode_reads_a_recording_as_an_upstream_of_a_file_would(tmp_path: Path) -> None:
+    config = tmp_path / "sidecar.yaml"
+    config.write_text(
+        "version: 1\n"
+        "upstreams:\n"
+        "  plain: { url: 'http://127.0.0.1:1' }\n"
+        "  odd: { url: 'http://127.0.0.1:1', pointers: { text: /a/b, done: /fin, output_tokens: /n } }\n"
+    )
+    recording = tmp_path / "answer.sse"
+    recording.write_text('data: {"a":{"b":"Hel"}}\n\ndata: {"a":{"b":"lo"}}\n\ndata: {"fin":true,"n":2}\n\n')
+    said = CliRunner().invoke(main, ["decode", str(recording), "--config", str(config), "--upstream", "odd", "--json"])
+    assert said.exit_code == 0
+    events = [json.loads(line) for line in said.output.splitlines()]
+    assert [event["text"] for event in events if event["event"] == "text"] == ["Hel", "lo"]
+    assert [event["output_tokens"] for event in events if event["event"] == "usage"] == [2]
+    assert events[-1]["event"] == "end"
+
+
+def test_decode_says_which_upstreams_a_file_has(tmp_path: Path) -> None:
+    config = tmp_path / "sidecar.yaml"
+    config.write_text("version: 1\nupstreams: { one: { url: 'http://127.0.0.1:1' } }\n")
+    said = CliRunner().invoke(main, ["decode", str(config), "--config", str(config), "--upstream", "two"])
+    assert said.exit_code == 2 and "has no upstream two; it has: one" in said.output

@@ -50,10 +50,11 @@ class Decision(Protocol):
 
 
 class Teller(Protocol):
-    """Hears of a life's three turns."""
+    """Hears of a life's turns."""
 
     def routed(self, life: "Life") -> None: ...
     def streaming(self, life: "Life") -> None: ...
+    def called(self, life: "Life", call: ToolCallEnd) -> None: ...
     def ended(self, life: "Life", now: float) -> None: ...
 
 
@@ -272,6 +273,7 @@ class Life:
             case ToolCallEnd():
                 self.tool_calls += 1
                 self.invalid_tool_calls += event.invalid
+                self._teller.called(self, event)
             case Usage():
                 self.usage = event
             case Finish():

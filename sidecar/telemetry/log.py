@@ -22,6 +22,8 @@ def setup(stream: TextIO, level: str = "info") -> None:
     handler.addFilter(Quiet())
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)  # four lines of its own at each start, for each port
+    for name in ("httpx2", "httpcore2"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # they say headers at debug, Authorization among them
 
 
 def event(level: int, name: str, **fields: Any) -> None:

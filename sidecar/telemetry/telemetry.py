@@ -9,6 +9,7 @@ from typing import Any
 from opentelemetry.sdk.trace import SpanProcessor
 from prometheus_client import generate_latest
 
+from sidecar.stream.events import ToolCallEnd
 from sidecar.telemetry import genai, log
 from sidecar.telemetry.export import Export
 from sidecar.telemetry.heartbeat import Heartbeat
@@ -111,6 +112,19 @@ class Telemetry:
         self._active[life.stream_id] = life
         if self._spans:
             self._spans.streaming(life)
+
+    def called(self, life: Life, call: ToolCallEnd) -> None:
+        """A tool call is whole; called by the life. Its name and arguments are the client's alone."""
+        log.event(
+            logging.DEBUG,
+            "tool_call",
+            stream=life.stream_id,
+            index=call.index,
+            fragments=call.fragments,
+            bytes=call.bytes,
+            parses=call.parses,
+            invalid=call.invalid,
+        )
 
     def ended(self, life: Life, now: float) -> None:
         """It is over; called by the life."""

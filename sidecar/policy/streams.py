@@ -34,7 +34,7 @@ class Asked(msgspec.Struct, frozen=True):
 class _Body(msgspec.Struct):
     model: msgspec.Raw = msgspec.Raw(b"")
     stream: msgspec.Raw = msgspec.Raw(b"")
-    jsonrpc: msgspec.Raw | None = None
+    jsonrpc: msgspec.Raw = msgspec.Raw(b"")
     stream_options: msgspec.Raw = msgspec.Raw(b"null")
 
 
@@ -47,14 +47,14 @@ def read_body(body: bytes) -> Asked:
     try:
         said = _decode(body)
         if isinstance(said, list):
-            return Asked(rpc=any(part.jsonrpc is not None for part in said))
+            return Asked(rpc=any(bytes(part.jsonrpc) for part in said))
         model = msgspec.json.decode(said.model, type=str) if bytes(said.model)[:1] == b'"' else ""
         options = msgspec.json.decode(said.stream_options)
     except (ValueError, RecursionError):
         return Asked()
     stream = {b"true": True, b"false": False}.get(bytes(said.stream))
     usage = isinstance(options, dict) and options.get("include_usage") is True
-    return Asked(model, stream, said.jsonrpc is not None, usage)
+    return Asked(model, stream, bool(bytes(said.jsonrpc)), usage)
 
 
 def model_in_path(path: str) -> str:

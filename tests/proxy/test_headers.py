@@ -100,7 +100,7 @@ async def test_forwarding_headers_of_proxies_before_are_continued() -> None:
 
 async def test_a_host_cannot_break_out_of_its_quotes() -> None:
     async with House(hello) as house:
-        for host in ('a";for=evil', "a\\", "a,b", "a b"):
+        for host in ('a";for=evil', "a\\", "a b"):
             reply = await house.ask(f"GET / HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
             assert reply.status == 400
         assert house.backend.talks == []

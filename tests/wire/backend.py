@@ -90,7 +90,7 @@ class Backend:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, limit=1 << 22)
         self.port: int = self._server.sockets[0].getsockname()[1]
         return self
 

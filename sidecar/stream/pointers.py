@@ -33,12 +33,20 @@ def text(said: Any, *pointers: str) -> str:
 
 
 def count(said: Any, *pointers: str) -> int | None:
-    """The first of these that is a whole number of zero or more."""
+    """The first of these that is a number of tokens."""
     for pointer in pointers:
-        value = at(said, pointer)
-        if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        value = number(at(said, pointer))
+        if value is not None:
             return value
     return None
+
+
+def number(value: Any) -> int | None:
+    """A whole number of zero or more, also where it is written with a point, as Titan does; None for all else."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    whole = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 53
+    return value if whole else None
 
 
 def usage(

@@ -11,7 +11,6 @@ import msgspec
 
 from sidecar.stream import failure
 from sidecar.stream.dialects import Decode
-from sidecar.stream.dialects.openai_chat import count
 from sidecar.stream.events import (
     End,
     Error,
@@ -26,6 +25,7 @@ from sidecar.stream.events import (
     Usage,
 )
 from sidecar.stream.framing import Frame
+from sidecar.stream.pointers import number
 from sidecar.stream.reasons import canonical
 
 PING = b": ping\n\n"
@@ -141,7 +141,7 @@ def _complete(data: dict[str, Any]) -> Iterable[Event]:
     events: list[Event] = []
     said = data.get("usage")
     if isinstance(said, dict):
-        counts = {key: count(said.get(key)) for key in _COUNTS}
+        counts = {key: number(said.get(key)) for key in _COUNTS}
         events.append(Usage(**counts, source="estimated" if said.get("source") == "estimated" else "reported"))
     others = data.get("choices")
     for choice in (data, *(others if isinstance(others, list) else ())):
@@ -151,7 +151,7 @@ def _complete(data: dict[str, Any]) -> Iterable[Event]:
 
 
 def _choice(data: dict[str, Any]) -> int:
-    return count(data.get("choice")) or 0
+    return number(data.get("choice")) or 0
 
 
 _ENVELOPE = {

@@ -10,7 +10,7 @@ import msgspec
 
 from sidecar.stream import failure
 from sidecar.stream.dialects import Decode
-from sidecar.stream.dialects.openai_chat import arguments, count
+from sidecar.stream.dialects.openai_chat import arguments
 from sidecar.stream.events import (
     End,
     Error,
@@ -24,6 +24,7 @@ from sidecar.stream.events import (
     Usage,
 )
 from sidecar.stream.framing import Frame
+from sidecar.stream.pointers import number
 from sidecar.stream.reasons import canonical
 
 PATHS = ("/api/chat", "/api/generate")
@@ -81,7 +82,7 @@ def decoder() -> Decode:
         _content(line, events)
         if line.done:
             if line.prompt_eval_count is not None or line.eval_count is not None:
-                events.append(Usage(count(line.prompt_eval_count), count(line.eval_count)))
+                events.append(Usage(number(line.prompt_eval_count), number(line.eval_count)))
             raw = line.done_reason or "stop"
             events += [Finish(canonical(raw), raw), End()]
         return events

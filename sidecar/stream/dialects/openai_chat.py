@@ -24,6 +24,7 @@ from sidecar.stream.events import (
     Usage,
 )
 from sidecar.stream.framing import Frame
+from sidecar.stream.pointers import number
 from sidecar.stream.reasons import canonical
 
 PATHS = ("/chat/completions", "/completions")
@@ -176,17 +177,12 @@ def usage(said: dict[str, Any]) -> Usage:
     inner = said.get("prompt_tokens_details")
     outer = said.get("completion_tokens_details")
     return Usage(
-        count(said.get("prompt_tokens")),
-        count(said.get("completion_tokens")),
-        count(said.get("total_tokens")),
-        count(inner.get("cached_tokens") if isinstance(inner, dict) else None),
-        count(outer.get("reasoning_tokens") if isinstance(outer, dict) else said.get("reasoning_tokens")),
+        number(said.get("prompt_tokens")),
+        number(said.get("completion_tokens")),
+        number(said.get("total_tokens")),
+        number(inner.get("cached_tokens") if isinstance(inner, dict) else None),
+        number(outer.get("reasoning_tokens") if isinstance(outer, dict) else said.get("reasoning_tokens")),
     )
-
-
-def count(value: Any) -> int | None:
-    """A number of tokens; None for what is none."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
 def _progress(said: Any) -> Status:

@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 export PATH := $(abspath $(BIN)):$(PATH):/usr/sbin
 export PYTHON PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help demo test lint fuzz lock clean
+.PHONY: help demo test lint fuzz bench lock clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -26,6 +26,10 @@ lint: $(VENV)/development ## ruff and mypy
 
 fuzz: $(VENV)/development ## ten thousand mutations of every recorded stream and configuration
 	@SIDECAR_MUTATIONS=10000 python -m pytest $(wildcard tests/*/test_mutations.py) $(ARGS)
+
+bench: $(VENV)/run-time ## CPU, delay and memory beside nginx and Envoy, into bench/results.md; BENCH_LITELLM=1, ARGS="--help"
+	@.ci/packages nginx gcc libc6-dev
+	@python -m bench $(ARGS)
 
 lock: $(BIN)/python ## the newest versions, with hashes, into both lock files
 	@python -m pip install --quiet uv

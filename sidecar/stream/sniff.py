@@ -64,6 +64,8 @@ class Sniff:
             return EventStream()
         if CodeLines.FIRST.match(body):
             return CodeLines()
+        if len(body) < 3 and CodeLines.FIRST.match(body + b':"'[len(body) - 1 :]):
+            return None
         if body[:1] == b":":
             return SSE()
         field = re.split(rb"[:\r\n]", body, maxsplit=1)[0]
@@ -73,7 +75,6 @@ class Sniff:
         waiting = not ended and (
             any(name.startswith(field) for name in self._FIELDS) or self._event_stream and len(field) < 64
         )
-        waiting = waiting or (len(body) < 3 and CodeLines.FIRST.match(body + b':"'[len(body) - 1 :]) is not None)
         return None if waiting else self._unframed()
 
     def _array(self, body: bytes) -> Framing | None:

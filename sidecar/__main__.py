@@ -65,14 +65,14 @@ def serve(
     import uvloop
 
     from sidecar.policy.document import Invalid
-    from sidecar.policy.load import Flags
+    from sidecar.policy.load import PROXYING, Flags
     from sidecar.proxy.process import serve
     from sidecar.proxy.reload import Source
     from sidecar.telemetry import log
 
     if config and upstream:
         raise click.UsageError("--upstream is for the built-in rules; with --config the file names the backends.")
-    source = Source(config, Flags(upstream, listen, admin, format, dialect))
+    source = Source(config, Flags(upstream, listen, admin, format, dialect), PROXYING)
     rules = _load(source)
     if not config:
         click.echo(_promise(rules), err=True)
@@ -137,7 +137,7 @@ def explain(
 
 
 @main.command(epilog="\b\nExample:\n  sidecar schema config > sidecar.schema.json")
-@click.argument("name", type=click.Choice(["config", "envelope-v1"]))
+@click.argument("name", type=click.Choice(["config", "envelope-v1", "envelope-v2"]))
 def schema(name: str) -> None:
     """Print the JSON Schema of the configuration or of the envelope."""
     from importlib import resources

@@ -125,7 +125,9 @@ class Upstream(msgspec.Struct, frozen=True):
     """A backend."""
 
     name: Annotated[str, _kind("identifier")]
-    url: Annotated[str, Meta(description="http://HOST:PORT or https://HOST:PORT.", extra={"kind": "url"})]
+    url: Annotated[
+        str, Meta(description="http(s)://HOST:PORT; app://: the app that a middleware wraps.", extra={"kind": "url"})
+    ]
     dialect: Annotated[
         str, Meta(description="What the backend speaks; auto: its first frames tell.", extra={"kind": "dialect"})
     ] = "auto"

@@ -14,6 +14,8 @@ from sidecar.policy.shape import CONFIG
 from sidecar.stream import dialects, wires
 
 WORDS = Words(dialects.names(), wires.NAMES)
+PROXYING = msgspec.structs.replace(WORDS, schemes=("http", "https"))
+INSIDE = msgspec.structs.replace(WORDS, schemes=("app",))
 
 
 class Flags(msgspec.Struct, frozen=True):

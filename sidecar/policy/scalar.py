@@ -28,10 +28,11 @@ _LONGEST = 7 * 24 * 3600
 
 
 class Words(msgspec.Struct, frozen=True):
-    """The names that the rest of the program knows."""
+    """The names that the rest of the program knows. `schemes`: where backends may be; app is this process itself."""
 
     dialects: tuple[str, ...]
     formats: tuple[str, ...]
+    schemes: tuple[str, ...] = ("http", "https", "app")
 
 
 class Kind(msgspec.Struct, frozen=True):
@@ -156,7 +157,13 @@ def _header(value: Any, words: Words) -> str:
 
 
 def _url(value: Any, words: Words) -> str:
-    if "@" in _text(value):
+    if _text(value) == "app://" and "app" in words.schemes:
+        return "app://"
+    if value == "app://":
+        raise ValueError("app:// is the app that SidecarMiddleware wraps; write http://HOST:PORT here")
+    if "http" not in words.schemes:
+        raise ValueError("the app that the middleware wraps answers; write app:// here")
+    if "@" in value:
         raise ValueError("a URL with a password in it would be shown; let the client send the credentials")
     try:
         parts = urlsplit(value)
@@ -232,7 +239,7 @@ KINDS = {
     "path": Kind(_path, {**_PATTERN, "pattern": r"^[/*]"}),
     "method": Kind(_method, {"type": "string", "pattern": "^[A-Z0-9!#$%&'*+.^_`|~-]+$"}),
     "header": Kind(_header, {"type": "string", "pattern": f"^{_TOKEN.pattern}$"}),
-    "url": Kind(_url, {"type": "string", "pattern": "^https?://[^/?#@]+/?$"}),
+    "url": Kind(_url, {"type": "string", "pattern": "^(https?://[^/?#@]+/?|app://)$"}),
     "address": Kind(_address, {"type": "string", "pattern": "^.+:[0-9]{1,5}$"}),
     "host": Kind(_host, {"type": "string", "pattern": r"^[^\s/@]+$"}),
     "percent": Kind(

@@ -12,18 +12,20 @@ import msgspec
 
 from sidecar.policy.config import Config
 from sidecar.policy.document import MAX_BYTES, Invalid, Problem
-from sidecar.policy.load import NO_FLAGS, Flags, load
+from sidecar.policy.load import NO_FLAGS, WORDS, Flags, load
 from sidecar.policy.rules import Rules
+from sidecar.policy.scalar import Words
 from sidecar.telemetry import log
 
 BUILT_IN = resources.files("sidecar.policy") / "default.yaml"
 
 
 class Source(msgspec.Struct, frozen=True):
-    """A file, or what is built in (`path` None), under the flags of the command line."""
+    """A file, or what is built in (`path` None), under the flags of the command line and for who knows these words."""
 
     path: Path | None = None
     flags: Flags = NO_FLAGS
+    words: Words = WORDS
 
     @property
     def name(self) -> str:
@@ -39,7 +41,7 @@ class Source(msgspec.Struct, frozen=True):
 
     def rules(self, text: bytes) -> Rules:
         """The rules of a text. Invalid with all that is wrong."""
-        return Rules(load(text, self.name, self.flags))
+        return Rules(load(text, self.name, self.flags, self.words))
 
     def load(self) -> Rules:
         """The rules now. Invalid with all that is wrong."""

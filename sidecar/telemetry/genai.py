@@ -55,6 +55,7 @@ def provider(url: str, dialect: str) -> str:
 
 
 def address(url: str) -> tuple[str, int]:
-    """`server.address` and `server.port` of a backend's url."""
+    """`server.address` and `server.port` of a backend's url; empty and 0 where it has none."""
     parts = urlsplit(url)
-    return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    port = {"http": 80, "https": 443}.get(parts.scheme, 0)
+    return parts.hostname or "", parts.port or port

@@ -122,12 +122,12 @@ class Metrics:
     def _genai_labels(self, life: Life) -> Labels:
         url = life.upstream.url if life.upstream else ""
         host, port = genai.address(url)
+        address: Labels = ((names.SERVER_ADDRESS, host), (names.SERVER_PORT, port)) if host else ()
         return (
             (names.OPERATION, life.operation),
             (names.PROVIDER, genai.provider(url, life.dialect)),
             (names.REQUEST_MODEL, self._model(life.model)),
-            (names.SERVER_ADDRESS, host),
-            (names.SERVER_PORT, port),
+            *address,
         )
 
     def _model(self, model: str) -> str:

@@ -132,11 +132,11 @@ def _backend(life: Life) -> Attributes:
     if life.upstream is None:
         return {}
     host, port = genai.address(life.upstream.url)
+    address: Attributes = {names.SERVER_ADDRESS: host, names.SERVER_PORT: port} if host else {}
     return {
         names.PROVIDER: genai.provider(life.upstream.url, life.dialect),
-        names.SERVER_ADDRESS: host,
-        names.SERVER_PORT: port,
         names.SPAN_UPSTREAM: life.upstream.name,
+        **address,
     }
 
 

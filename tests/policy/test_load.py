@@ -3,7 +3,7 @@
 import pytest
 
 from sidecar.policy.document import Invalid
-from sidecar.policy.load import Flags, load
+from sidecar.policy.load import INSIDE, PROXYING, Flags, load
 from sidecar.policy.scalar import Words
 
 HEAD = "version: 1\nupstreams: { backend: { url: http://127.0.0.1:8000 }, two: { url: http://b } }\n"
@@ -167,6 +167,26 @@ def test_a_bad_upstream(upstream: str, problem: str) -> None:
     (told,) = problems(f"version: 1\nupstreams: {{ backend: {upstream} }}")
     assert told.startswith(problem), told
     assert "secret" not in told
+
+
+@pytest.mark.parametrize(
+    ("words", "url", "told"),
+    [
+        (PROXYING, "http://a", ""),
+        (INSIDE, "app://", ""),
+        (PROXYING, "app://", "f:2:24: url: app:// is the app that SidecarMiddleware wraps; write http://HOST"),
+        (INSIDE, "http://a", "f:2:24: url: the app that the middleware wraps answers; write app:// here"),
+        (INSIDE, "app://x", "f:2:24: url: the app that the middleware wraps answers; write app:// here"),
+    ],
+)
+def test_a_file_is_for_a_proxy_or_for_an_app(words: Words, url: str, told: str) -> None:
+    text = f"version: 1\nupstreams: {{ a: {{ url: {url} }} }}".encode()
+    if not told:
+        assert load(text, "f", words=words).upstreams[0].url == url
+        return
+    with pytest.raises(Invalid) as caught:
+        load(text, "f", words=words)
+    assert str(caught.value).startswith(told)
 
 
 @pytest.mark.parametrize(

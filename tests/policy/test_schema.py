@@ -50,6 +50,12 @@ def test_both_take_what_is_good(line: str) -> None:
     assert accepts(HEAD + line)
 
 
+def test_both_take_the_app_that_the_middleware_stands_around() -> None:
+    text = "version: 1\nupstreams: { a: { url: app://, dialect: homemade } }"
+    assert load(text.encode(), "f").upstreams[0].url == "app://"
+    assert accepts(text)
+
+
 BAD = [
     "version: 1",
     "version: 2\nupstreams: { a: { url: http://a } }",
@@ -59,6 +65,7 @@ BAD = [
     "version: 1\nupstreams: { a: { dialect: ollama } }",
     "version: 1\nupstreams: { a: { url: a } }",
     "version: 1\nupstreams: { a: { url: http://a/v1 } }",
+    "version: 1\nupstreams: { a: { url: app://a } }",
     "version: 1\nupstreams: { a: { url: http://u:p@a } }",
     "version: 1\nupstreams: { a: { url: http://a, dialect: cobol } }",
     "version: 1\nupstreams: { a: { url: http://a, host: a b } }",

@@ -45,3 +45,4 @@ def test_provider_by_host_then_dialect(url: str, dialect: str, provider: str) ->
 def test_address_has_the_schemes_port() -> None:
     assert genai.address("https://u:p@h.example/x") == ("h.example", 443)
     assert genai.address("http://[::1]:8000") == ("::1", 8000)
+    assert genai.address("app://") == ("", 0)

@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from sidecar.policy.config import Policy, Upstream
-from sidecar.policy.streams import profile
 
 Header = tuple[bytes, bytes]
 
@@ -48,12 +47,25 @@ def to_backend(scope: Any, upstream: Upstream, authority: bytes, stream: bool, t
     for name, value in end_to_end(given):
         if name in _OURS_IN or name in _FORWARDING or name in replaced or (stream and name == b"accept-encoding"):
             continue
-        if name == b"accept" and profile(value.decode("latin-1")):
-            value = b"text/event-stream"
-        out.append((name, value))
+        out.append((name, _unwished(value) if name == b"accept" else value))
     if stream:
         out.append((b"accept-encoding", b"identity"))
     return out + _forwarding(scope, given, host) + trace
+
+
+def _unwished(accept: bytes) -> bytes:
+    """Without the format that the client wishes, which is for us alone."""
+    kinds = [kind.split(b";") for kind in accept.split(b",")]
+    return b",".join(
+        b";".join(
+            [kind, *(each for each in parameters if not (_is(kind, b"text/event-stream") and _is(each, b"profile")))]
+        )
+        for kind, *parameters in kinds
+    )
+
+
+def _is(part: bytes, name: bytes) -> bool:
+    return part.partition(b"=")[0].strip().lower() == name
 
 
 def _forwarding(scope: Any, given: list[Header], host: bytes) -> list[Header]:

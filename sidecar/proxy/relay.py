@@ -155,7 +155,7 @@ class Exchange:
         self._life.streaming()
         self._vigil.look()
         clean = await self._relay(answer, parser)
-        if not parser.done:
+        if not self._downstream.finished:
             await self._eof(clean)
         if not self._downstream.finished:
             await self._finish()

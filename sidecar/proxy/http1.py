@@ -6,29 +6,22 @@ chunks, folded lines, bare line feeds, control characters, odd chunk sizes); wha
 """
 
 import asyncio
-import re
 import select
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import httptools
 
-from sidecar.proxy.answer import Body, Failure, framing
+from sidecar.proxy.answer import Failure
 from sidecar.proxy.headers import Header
+from sidecar.proxy.outgoing import Outgoing, Upload
 
 MAX_HEAD_BYTES = 64 << 10
 MAX_HEADERS = 256
 MAX_WAITING_BYTES = 256 << 10
 """What may wait unread before the backend is no longer read from."""
 
-CHUNKED = b"\r\ntransfer-encoding: chunked\r\n\r\n"
-"""How the head of a request ends whose body has no length; only `request_head` writes it."""
-
 _IDLE, _HEAD, _BODY, _OVER = range(4)
-_FRAMING = (b"content-length", b"transfer-encoding", b"expect")
-_TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_TARGET = re.compile(rb"[^\0-\x20\x7f]+")
-_VALUE = re.compile(rb"[^\0\r\n]*")
 
 
 class Unanswered(Failure):
@@ -37,20 +30,6 @@ class Unanswered(Failure):
 
 class Refused(Exception):
     """The answer is not HTTP as it may be."""
-
-
-def request_head(method: str, target: bytes, headers: list[Header], body: Body) -> bytes:
-    """The request up to its body, whose framing is written here. Failure("rejected") where a part could inject."""
-    if not (_TOKEN.fullmatch(method.encode()) and _TARGET.fullmatch(target)):
-        raise Failure("rejected", "the request cannot be forwarded: its first line has characters that it may not")
-    lines = [b"%b %b HTTP/1.1\r\n" % (method.encode(), target)]
-    for name, value in headers:
-        if not (_TOKEN.fullmatch(name) and _VALUE.fullmatch(value)):
-            raise Failure("rejected", "the request cannot be forwarded: a header has characters that it may not")
-        if name.lower() not in _FRAMING:
-            lines.append(b"%b: %b\r\n" % (name, value))
-    lines += [b"%b: %b\r\n" % header for header in framing(headers, body)]
-    return b"".join(lines) + b"\r\n"
 
 
 class Connection(asyncio.Protocol):
@@ -73,24 +52,23 @@ class Connection(asyncio.Protocol):
         self.on_body = self._parts.append
         self._parser = httptools.HttpResponseParser(self)
         self._waiter: asyncio.Future[None] | None = None
-        self._room: asyncio.Future[None] | None = None
-        self._upload: asyncio.Task[None] | None = None
+        self._upload: Upload | None = None
         self._paused = False
 
     # ---- an exchange
 
-    def ask(self, method: str, head: bytes, body: Body) -> None:
+    def ask(self, request: Outgoing) -> None:
         """Send a request. A body that comes in pieces is sent beside the answer."""
+        head, body = request.head, request.body
         self._state = _HEAD
-        self._method = method
+        self._method = request.method
         self._begun = self._keep = self._to_close = False
         self._waiting = self._dry = 0
         if isinstance(body, bytes):
             self._transport.writelines((head, body) if body else (head,))
         else:
             self._transport.write(head)
-            self._upload = self._loop.create_task(self._send(body, head.endswith(CHUNKED)))
-            self._upload.add_done_callback(self._sent)
+            self._upload = Upload(self._transport, request, self._fail)
 
     async def answered(self) -> None:
         """Returns when `status` and `headers` are those of the answer. Raises Failure, or what the body raised."""
@@ -121,12 +99,13 @@ class Connection(asyncio.Protocol):
             self._state != _OVER
             or not self._keep
             or self._error
-            or self._upload
+            or (self._upload and not self._upload.over)
             or self._transport.is_closing()
             or self._transport.get_write_buffer_size()
         ):
             return False
         self._state = _IDLE
+        self._upload = None
         self.used = True
         self._parts.clear()
         self._resume()
@@ -134,16 +113,22 @@ class Connection(asyncio.Protocol):
 
     def fresh(self) -> bool:
         """Whether nothing, an end neither, has come while idle. The kernel is asked: the loop may not have looked."""
-        if self._transport.is_closing():
-            return False
-        poll = select.poll()
-        poll.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
-        return not poll.poll(0)
+        return not self._transport.is_closing() and not self._heard()
 
     def abort(self) -> None:
         """Break the connection now. What has come stays readable."""
         self._stop_upload()
         self._transport.abort()
+
+    def _stop_upload(self) -> None:
+        if self._upload and not self._upload.over:
+            self._keep = False
+            self._upload.stop()
+
+    def _heard(self) -> bool:
+        poll = select.poll()
+        poll.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
+        return bool(poll.poll(0))
 
     async def _news(self) -> None:
         self._waiter = self._loop.create_future()
@@ -164,39 +149,6 @@ class Connection(asyncio.Protocol):
         self.abort()
         self._wake()
 
-    # ---- the request's body
-
-    async def _send(self, body: AsyncIterator[bytes], chunked: bool) -> None:
-        try:
-            async for part in body:
-                if part:
-                    self._transport.writelines((b"%x\r\n" % len(part), part, b"\r\n") if chunked else (part,))
-                if self._room:
-                    await self._room
-        finally:
-            if isinstance(body, AsyncGenerator):
-                await body.aclose()
-        if chunked:
-            self._transport.write(b"0\r\n\r\n")
-
-    def _sent(self, task: "asyncio.Task[None]") -> None:
-        self._upload = None
-        if not task.cancelled() and (error := task.exception()):
-            self._fail(error)
-
-    def _stop_upload(self) -> None:
-        if self._upload:
-            self._keep = False
-            self._upload.cancel()
-
-    def pause_writing(self) -> None:
-        self._room = self._loop.create_future()
-
-    def resume_writing(self) -> None:
-        if self._room and not self._room.done():
-            self._room.set_result(None)
-        self._room = None
-
     # ---- what the socket says
 
     def connection_made(self, transport: Any) -> None:
@@ -213,7 +165,7 @@ class Connection(asyncio.Protocol):
         if self._parts:
             self._dry = 0
             self._waiting += len(data)
-            if self._waiting > MAX_WAITING_BYTES and not self._paused and self._state == _BODY:
+            if self._waiting > MAX_WAITING_BYTES and not self._paused and not self._transport.is_closing():
                 self._paused = True
                 self._transport.pause_reading()
         else:
@@ -227,7 +179,17 @@ class Connection(asyncio.Protocol):
         if self._to_close and self._state == _BODY:
             self._state = _OVER
 
+    def pause_writing(self) -> None:
+        if self._upload:
+            self._upload.pause()
+
+    def resume_writing(self) -> None:
+        if self._upload:
+            self._upload.resume()
+
     def connection_lost(self, error: Exception | None) -> None:
+        while error and self._upload and self._state in (_HEAD, _BODY) and (rest := self._upload.heard()):
+            self.data_received(rest)
         self._fail(self._gone(str(error or "it closed the connection")))
         self._lost(self)
         del self._parser  # it holds our methods: the cycle would wait for the collector

@@ -7,7 +7,8 @@ from contextlib import ExitStack
 from sidecar.proxy.answer import Body, Failure
 from sidecar.proxy.dial import Dialer
 from sidecar.proxy.headers import Header
-from sidecar.proxy.http1 import Connection, Unanswered, request_head
+from sidecar.proxy.http1 import Connection, Unanswered
+from sidecar.proxy.outgoing import Outgoing, outgoing
 
 IDLE_S = 4.0
 """How long a connection is kept idle: less than uvicorn and Node (5 s) keep theirs."""
@@ -32,14 +33,14 @@ class Pool:
         self, method: str, target: bytes, request: list[Header], body: Body, patience: float
     ) -> "PooledAnswer":
         """The head of the answer is here when this returns. `patience` is for a new connection. Raises Failure."""
-        head = request_head(method, target, request, body)
+        message = outgoing(method, target, request, body)
         connection = self._take() or await self._dial(patience)
         try:
-            return await self._exchange(connection, method, head, body)
+            return await self._exchange(connection, message)
         except Unanswered:
             if not connection.used or not _repeatable(method, request, body):
                 raise
-        return await self._exchange(await self._dial(patience), method, head, body)
+        return await self._exchange(await self._dial(patience), message)
 
     async def retire(self) -> None:
         """Close what is idle now, and the others when their answers are over."""
@@ -84,10 +85,10 @@ class Pool:
         except OSError as error:
             raise Failure("connect_failed", f"{self._name} cannot be reached: {error}") from error
 
-    async def _exchange(self, connection: Connection, method: str, head: bytes, body: Body) -> "PooledAnswer":
+    async def _exchange(self, connection: Connection, message: Outgoing) -> "PooledAnswer":
         with ExitStack() as undo:
             undo.callback(connection.abort)
-            connection.ask(method, head, body)
+            connection.ask(message)
             await connection.answered()
             undo.pop_all()
         return PooledAnswer(connection, self)

@@ -1,62 +1,20 @@
 """What becomes of connections: used again, ended, broken, lost; and of requests that meet such a one."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
 
 from sidecar.policy.config import Timeouts, Upstream
-from sidecar.proxy.answer import Answer, Failure
+from sidecar.proxy.answer import Failure
 from sidecar.proxy.upstream import Backend
+from tests.conformance.meeting import HOST, drained, meeting
 from tests.conformance.seam import TRANSPORTS, turns
-from tests.wire import SECONDS, eventually
-from tests.wire import backend as wire
-from tests.wire.backend import Script, Talk
+from tests.wire.backend import Talk
 from tests.wire.message import END, answer, chunk
 
 pytestmark = pytest.mark.anyio
 
 over_both = pytest.mark.parametrize("transport", TRANSPORTS)
-HOST = (b"host", b"example.test")
-
-
-class Meeting:
-    """A transport and the backend that it asks."""
-
-    def __init__(self, backend: wire.Backend, asking: Backend) -> None:
-        self.backend = backend
-        self.asking = asking
-
-    async def ask(
-        self, method: str = "GET", body: bytes | AsyncIterator[bytes] = b"", *headers: tuple[bytes, bytes]
-    ) -> Answer:
-        async with asyncio.timeout(SECONDS):
-            return await self.asking.ask(method, b"/", [HOST, *headers], body, Timeouts())
-
-    async def whole(self, method: str = "GET", body: bytes = b"", *headers: tuple[bytes, bytes]) -> bytes:
-        """The body of one answer, read to its end and given back."""
-        return await drained(await self.ask(method, body, *headers))
-
-
-async def drained(answer: Answer) -> bytes:
-    async with asyncio.timeout(SECONDS):
-        parts = []
-        while part := await answer.read():
-            parts.append(part)
-        await answer.aclose()
-    return b"".join(parts)
-
-
-@asynccontextmanager
-async def meeting(transport: str, script: Script, bodies: bool = True) -> AsyncIterator[Meeting]:
-    """Leaving fails where a task is left."""
-    before = asyncio.all_tasks()
-    async with wire.Backend(script, bodies) as backend:
-        asking = Backend(Upstream("backend", f"http://127.0.0.1:{backend.port}", transport=transport))
-        yield Meeting(backend, asking)
-        await asking.retire()
-    await eventually(lambda: asyncio.all_tasks() <= before)
 
 
 async def hello(talk: Talk) -> None:

@@ -183,7 +183,7 @@ class Connection(asyncio.Protocol):
             "headers": head.headers,
             "state": self._app_state.copy(),
             # ASGI cannot tell `/a?` from `/a`
-            "extensions": {"sidecar.abort": cycle.abort, "sidecar.target": head.target},
+            "extensions": {"sidecar.abort": cycle.abort, "sidecar.left": cycle.left, "sidecar.target": head.target},
             "server": self._server,
             "client": self._client,
             "scheme": self._scheme,
@@ -197,11 +197,12 @@ class Connection(asyncio.Protocol):
     def _ended(self, cycle: Cycle, task: "asyncio.Task[None]") -> None:
         """The app returned. What it raised may hold a client's words, so only the place is told."""
         error = None if task.cancelled() else task.exception()
-        if error:
-            frames = traceback.extract_tb(error.__traceback__)[-5:]
+        unfinished = not (cycle.over or cycle.disconnected)
+        if error or (unfinished and not task.cancelled()):
+            frames = traceback.extract_tb(error.__traceback__)[-5:] if error else ()
             where = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
-            log.event(logging.ERROR, "app_failed", error=type(error).__name__, where=where)
-        if cycle.over or cycle.disconnected:
+            log.event(logging.ERROR, "app_failed", error=type(error).__name__ if error else "unfinished", where=where)
+        if not unfinished:
             return
         if cycle.started:
             cycle.abort()

@@ -40,8 +40,8 @@ class Cycle:
     """`started`: the status line is out; `over`: so is the whole response; `disconnected`: nobody is there."""
 
     __slots__ = (
-        "_chunked", "_counted", "_flow", "_left", "_news", "_parts", "_told", "_unread", "_uploaded", "_wire", "_write",
-        "bodiless", "disconnected", "expects", "keep_alive", "old", "over", "started",
+        "_chunked", "_counted", "_flow", "_gone", "_left", "_news", "_parts", "_told", "_unread", "_uploaded", "_wire",
+        "_write", "bodiless", "disconnected", "expects", "keep_alive", "old", "over", "started",
     )  # fmt: skip
 
     def __init__(self, wire: Wire, head: Head, uploaded: bool) -> None:
@@ -54,6 +54,7 @@ class Cycle:
         self._flow = wire.flow
         self._write = wire.transport.write
         self._news = asyncio.Event()
+        self._gone = asyncio.Event()
         self._parts: list[bytes] = []
         self._unread = 0
         self._uploaded = uploaded
@@ -77,7 +78,12 @@ class Cycle:
     def lose(self) -> None:
         """The client is gone."""
         self.disconnected = True
+        self._gone.set()
         self._news.set()
+
+    async def left(self) -> None:
+        """Returns when the client is gone. `receive` tells that too, but only behind all of the body."""
+        await self._gone.wait()
 
     async def receive(self) -> dict[str, Any]:
         if self.expects and not self.started and not self.disconnected:

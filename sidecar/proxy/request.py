@@ -52,6 +52,10 @@ class Request:
 
     async def left(self) -> None:
         """Returns when the client has closed its connection."""
+        if gone := self.scope.get("extensions", {}).get("sidecar.left"):
+            # ASGI tells it only behind all of the body, which may wait for a backend that does not read
+            await gone()
+            return
         await self._uploaded.wait()
         while (await self.receive())["type"] != "http.disconnect":
             pass

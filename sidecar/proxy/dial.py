@@ -30,7 +30,8 @@ class Dialer:
     ) -> None:
         parts = urlsplit(url)
         self._path = {"unix": parts.path, "http+unix": unquote(parts.netloc)}.get(parts.scheme, "")
-        self._host = (parts.hostname or "").encode("idna").decode()
+        host = parts.hostname or ""
+        self._host = host if host.isascii() else host.encode("idna").decode()
         self._port = parts.port or (443 if parts.scheme == "https" else 80) if not self._path else 0
         self._secure = parts.scheme == "https"
         self._server_name = server_name or self._host

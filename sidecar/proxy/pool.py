@@ -45,6 +45,8 @@ class Pool:
     async def retire(self) -> None:
         """Close what is idle now, and the others when their answers are over."""
         self._retired = True
+        if self._timer:
+            self._timer.cancel()
         while self._idle:
             self._idle.pop().abort()
 

@@ -171,7 +171,7 @@ def test_explain_of_a_bad_file_is_1(tmp_path: Path) -> None:
     assert run("explain", str(path)).exit_code == 1
 
 
-@pytest.mark.parametrize("name", ["config", "envelope-v1"])
+@pytest.mark.parametrize("name", ["config", "envelope-v1", "envelope-v2"])
 def test_schema(name: str) -> None:
     printed = json.loads(run("schema", name).stdout)
     jsonschema.validators.validator_for(printed).check_schema(printed)

@@ -57,7 +57,7 @@ class ToolCalls:
         if said.arguments_text and not call.texts:
             call.texts.append(said.arguments_text)
             call.fragments = 1
-        return [self._close(call, cut=False)]
+        return [self._close(call, cut=said.invalid)]
 
     def end_all(self, cut: bool) -> list[ToolCallEnd]:
         """Every call that is still open; `cut` when the stream failed, so that no argument is taken for whole."""
@@ -66,6 +66,9 @@ class ToolCalls:
     def _find(self, said: ToolCallDelta) -> _Call:
         # Backends repeat an id, leave it out, send "" or "null", or give every parallel call the same index.
         given = "" if said.id == "null" else said.id
+        if known := self._by_id(said, given):
+            self._by_key[None] = known
+            return known
         call = self._by_key.get(said.index) or (self._calls[-1] if said.index is None and self._calls else None)
         another = call and given and call.given_id and given != call.given_id
         another = another or (call and said.index is None and call.name and said.name not in ("", call.name))
@@ -75,6 +78,13 @@ class ToolCalls:
         self._calls.append(call)
         self._by_key[said.index] = call
         return call
+
+    def _by_id(self, said: ToolCallDelta, given: str) -> _Call | None:
+        """Where there are no indexes, the id that every fragment repeats."""
+        if said.index is not None or not given:
+            return None
+        same = (c for c in self._calls if c.open and c.given_id == given and said.name in ("", c.name))
+        return next(same, None)
 
     def _close(self, call: _Call, cut: bool) -> ToolCallEnd:
         call.open = False

@@ -128,7 +128,7 @@ def _tool_call(data: dict[str, Any]) -> Iterable[Event]:
     choice = _choice(data)
     return [
         ToolCallDelta(None, call_id, name, choice=choice),
-        ToolCallEnd(None, call_id, name, arguments_text=text, choice=choice),
+        ToolCallEnd(None, call_id, name, arguments_text=text, invalid=data.get("invalid") is True, choice=choice),
     ]
 
 

@@ -199,6 +199,21 @@ def test_a_rest_counts_only_when_it_says_all_it_has_to() -> None:
     assert read(b'data: {"content":"a"}\n\ndata: b').text == "a"
 
 
+def test_an_error_is_never_followed_by_an_end() -> None:
+    """However it is said: [DONE] after it is no success."""
+    for said in (
+        b'error: {"code":500,"message":"context shift is disabled"}\n\n',
+        b'data: {"error":{"code":500,"message":"context shift is disabled"}}\n\n',
+        b"event: error\ndata: context shift is disabled\n\n",
+        b'event: error\ndata: {"message":"context shift is disabled"}\n\n',
+        b'data: {"error":"context shift is disabled"}\n\n',
+    ):
+        for before in (b"", CHUNK):
+            last = read(before + said + b"data: [DONE]\n\n").events[-1]
+            assert isinstance(last, Error)
+            assert last.message == "context shift is disabled"
+
+
 # ---- recognition
 
 

@@ -55,17 +55,14 @@ def to_backend(scope: Any, upstream: Upstream, authority: bytes, stream: bool, t
 
 def _unwished(accept: bytes) -> bytes:
     """Without the format that the client wishes, which is for us alone."""
-    kinds = [kind.split(b";") for kind in accept.split(b",")]
-    return b",".join(
-        b";".join(
-            [kind, *(each for each in parameters if not (_is(kind, b"text/event-stream") and _is(each, b"profile")))]
-        )
-        for kind, *parameters in kinds
-    )
-
-
-def _is(part: bytes, name: bytes) -> bool:
-    return part.partition(b"=")[0].strip().lower() == name
+    kinds = []
+    for kind in accept.split(b","):
+        name, *parameters = kind.split(b";")
+        if name.strip().lower() == b"text/event-stream":
+            kept = (each for each in parameters if each.partition(b"=")[0].strip().lower() != b"profile")
+            kind = b";".join([name, *kept])
+        kinds.append(kind)
+    return b",".join(kinds)
 
 
 def _forwarding(scope: Any, given: list[Header], host: bytes) -> list[Header]:

@@ -112,6 +112,7 @@ async def test_no_answer_that_could_be_read(said: tuple[bytes, str, str], asked:
         assert (await client.reply()).status == 502
 
 
+@both
 @lean
 @pytest.mark.parametrize("said", [answer(b"{}", status=999), answer(b"{}", "application/json", "X: a\x01b")])
 async def test_an_answer_that_may_not_leave_is_malformed(said: bytes) -> None:
@@ -190,6 +191,7 @@ async def test_an_answer_that_breaks_off_before_its_first_word_is_a_status() -> 
         assert (reply.status, speech.refused(reply)["outcome"]) == (502, "truncated")
 
 
+@both
 @lean
 async def test_an_answer_before_the_upload_is_whole_reaches_the_client() -> None:
     async def script(talk: Talk) -> None:

@@ -1,7 +1,6 @@
 """The real sidecar between a scripted backend and raw clients."""
 
 import asyncio
-import gc
 import json
 import logging
 import os
@@ -42,7 +41,6 @@ class House(AsyncExitStack):
         self._errors = errors
 
     async def __aenter__(self) -> Self:
-        gc.collect()
         self._tasks, self._sockets = asyncio.all_tasks(), sockets()
         try:
             await self._build()

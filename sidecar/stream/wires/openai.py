@@ -43,6 +43,7 @@ class OpenAI:
         self._spoken: set[int] = set()  # choices whose role was said
         self._arguments: dict[tuple[int, int], bool] = {}  # (choice, call) -> arguments were sent
         self._usage: Usage | None = None
+        self._failed = ""  # the backend's word for an error that a choice finished with
         self._begin("")
 
     def encode(self, events: list[Event], frames: list[Frame]) -> bytes:
@@ -91,35 +92,46 @@ class OpenAI:
 
     def _tool_delta(self, event: ToolCallDelta, out: list[bytes]) -> None:
         key = (event.choice, event.index or 0)
-        function: dict[str, str] = {"arguments": event.arguments}
+        # blanks and null mean an empty object, which the call's end says
+        said = "" if not self._arguments.get(key) and event.arguments.strip() in ("", "null") else event.arguments
+        function: dict[str, str] = {"arguments": said}
         call: dict[str, Any] = {"index": event.index, "function": function}
         if key not in self._arguments:
             call = {"index": event.index, "id": event.id, "type": "function"}
             call["function"] = {"name": event.name, **function}
-        elif not event.arguments:
+        elif not said:
             return
-        self._arguments[key] = self._arguments.get(key, False) or bool(event.arguments)
+        self._arguments[key] = self._arguments.get(key, False) or bool(said)
         self._delta(event.choice, b"tool_calls", _json([call]), out)
 
     def _tool_end(self, event: ToolCallEnd, out: list[bytes]) -> None:
         """Arguments that came only with the end, or that were left out where they are empty."""
         key = (event.choice, event.index or 0)
-        if not self._arguments.get(key):
-            whole = event.arguments_text.strip() or "{}"
+        if not self._arguments.get(key) and (event.arguments_text or not event.invalid):
+            whole = event.arguments_text if event.arguments or event.invalid else "{}"
             self._tool_delta(ToolCallDelta(event.index, event.id, event.name, whole, event.choice), out)
 
     def _finish(self, event: Finish, out: list[bytes]) -> None:
+        if event.reason == "error":
+            self._failed = event.raw or event.reason
+            return
         reason = _REASONS.get(event.reason, "stop")
-        out.append(self._chunk(event.choice, b"{}", b'"%s"' % reason.encode()))
+        delta = b"{}" if event.choice in self._spoken else b'{"role":"assistant"}'
+        out.append(self._chunk(event.choice, delta, b'"%s"' % reason.encode()))
 
     def _use(self, event: Usage, out: list[bytes]) -> None:
         self._usage = event
 
     def _error(self, event: Error, out: list[bytes]) -> None:
-        body = {"message": event.message, "type": event.type or event.outcome, "param": None, "code": event.code}
+        body = {"message": event.message, "type": event.type or event.outcome, "param": None, "code": event.code or None}
         out.append(b"data: " + _json({"error": body}) + b"\n\n")
 
     def _end(self, event: End, out: list[bytes]) -> None:
+        if self._failed:
+            # the format has no such reason, and `[DONE]` would make it a success
+            failed = Error("upstream_error", "the backend finished with an error", type=self._failed)
+            self._error(failed, out)
+            return
         if self._wants_usage and self._usage:
             out.append(b'%s,"choices":[],"usage":%s}\n\n' % (self._prefix, _json(_counts(self._usage))))
         out.append(b"data: [DONE]\n\n")

@@ -123,7 +123,8 @@ class OpenAI:
         self._usage = event
 
     def _error(self, event: Error, out: list[bytes]) -> None:
-        body = {"message": event.message, "type": event.type or event.outcome, "param": None, "code": event.code or None}
+        body = {"message": event.message, "type": event.type or event.outcome, "param": None}
+        body["code"] = event.code or None
         out.append(b"data: " + _json({"error": body}) + b"\n\n")
 
     def _end(self, event: End, out: list[bytes]) -> None:

@@ -16,12 +16,14 @@ RESET = struct.pack("ii", 1, 0)
 
 class Talk:
     """One request and what the backend does about it. `raw` is the request's bytes; `closed` is set when the sidecar
-    has closed the connection, at `closed_at` of the loop's clock."""
+    has closed the connection, at `closed_at` of the loop's clock; `heard` is for a test to set, when what was sent
+    has arrived."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, raw: bytes) -> None:
         self.raw = raw
         self.asked: Message = parse_head(raw)
         self.closed = asyncio.Event()
+        self.heard = asyncio.Event()
         self.closed_at = 0.0
         self.reader = reader
         self.writer = writer

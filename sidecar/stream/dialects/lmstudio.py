@@ -74,5 +74,5 @@ def _end(result: Any) -> list[Event]:
 
 def _progress(said: Any) -> Status:
     value = said.get("progress")
-    known = isinstance(value, int | float) and 0 <= value <= 1
+    known = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
     return Status("progress", {"progress": value} if known else {})

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import unquote
 
 from sidecar.policy.streams import Asked, read_body
 from sidecar.proxy import headers
@@ -16,18 +17,20 @@ class ClientLeft(Exception):
 
 
 class Request:
-    """One request. `target` is the path and query as they came, byte for byte."""
+    """One request. `target` is the path and query as they came, byte for byte; below the mount, if there is one."""
 
     def __init__(self, scope: Any, receive: Any) -> None:
         self.scope = scope
         self.receive = receive
         self.method: str = scope["method"]
-        self.path: str = scope["path"]
+        root: str = scope.get("root_path", "")
+        self.path: str = (scope["path"].removeprefix(root) if root else scope["path"]) or "/"
         self.headers: list[tuple[bytes, bytes]] = scope["headers"]
         query = scope["query_string"]
         raw_path = scope.get("raw_path") or self.path.encode()
         exact: bytes | None = scope.get("extensions", {}).get("sidecar.target")
-        self.target = exact or (raw_path + b"?" + query if query else raw_path)
+        target = exact or (raw_path + b"?" + query if query else raw_path)
+        self.target = _below(root, target) if root else target
         self.asked = Asked()
         self.whole = False
         self._read = b""
@@ -94,3 +97,13 @@ class Request:
             if part := await self._next():
                 yield part
         self._uploaded.set()
+
+
+def _below(root: str, target: bytes) -> bytes:
+    """The target without the path that an app is mounted at, which the target may spell in another way."""
+    path, mark, query = target.partition(b"?")
+    steps = path.split(b"/")
+    for depth in range(1, len(steps) + 1):
+        if unquote(b"/".join(steps[:depth]).decode("latin-1")) == root:
+            return b"/" + b"/".join(steps[depth:]) + mark + query
+    return target

@@ -17,15 +17,17 @@ from sidecar.proxy.stock import Stock
 
 
 class Backend:
-    """An upstream and its pooled connections. `url` is http or https, HTTP/1.1."""
+    """An upstream and its pooled connections, HTTP/1.1; or the `transport` that stands for them."""
 
-    def __init__(self, upstream: Upstream) -> None:
+    def __init__(self, upstream: Upstream, transport: Transport | None = None) -> None:
         self.upstream = upstream
         parts = urlsplit(upstream.url)
         self.authority = parts.netloc.rpartition("@")[2].encode("idna" if not parts.netloc.isascii() else "ascii")
         url = f"{parts.scheme}://{self.authority.decode()}"
         self._transport: Transport
-        if upstream.transport == "lean":
+        if transport:
+            self._transport = transport
+        elif upstream.transport == "lean":
             self._transport = Pool(upstream.name, Dialer(url))
         else:
             self._transport = Stock(upstream.name, url)

@@ -1,0 +1,288 @@
+"""An app in this process as a backend: what it sends is an answer, which the relay reads.
+
+The app runs in the task of its own ASGI call, so that its context variables, cancel scopes and exceptions are what they
+are without us; the relay runs beside it. Between the two is one chunk: `send()` returns when the relay has taken it.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine
+from types import TracebackType
+from typing import Any, Self
+
+from sidecar.policy.streams import is_stream_answer
+from sidecar.proxy import headers
+from sidecar.proxy.answer import Answer, Body, Failure
+from sidecar.proxy.downstream import Downstream
+from sidecar.proxy.headers import Header
+from sidecar.proxy.request import Request
+
+Message = dict[str, Any]
+
+_IN_VAIN = 64
+"""Chunks that an app may send after a stream's last word before it is ended."""
+
+_PIECE = 64 << 10
+
+
+class Heard:
+    """One client's messages: the door reads them first and the app again; and its leaving, for all who wait for it."""
+
+    def __init__(self, receive: Callable[[], Coroutine[Any, Any, Message]]) -> None:
+        self._receive = receive
+        self._kept: deque[Message] = deque()
+        self._uploaded = asyncio.Event()
+        self._gone = asyncio.Event()
+        self._watch: asyncio.Task[None] | None = None
+
+    async def first(self) -> Message:
+        """A message that the door reads before the app."""
+        self._kept.append(await self._next())
+        return self._kept[-1]
+
+    async def again(self) -> Message | None:
+        """The app's next message; None where nothing can come but the client's leaving."""
+        if self._kept:
+            return self._kept.popleft()
+        return None if self._uploaded.is_set() else await self._next()
+
+    async def left(self) -> None:
+        """Returns when the client has closed its connection."""
+        await self._uploaded.wait()
+        self._watch = self._watch or asyncio.create_task(self._watching())
+        await self._gone.wait()
+
+    async def whole(self) -> None:
+        """Read the one empty message of a request without a body, which an app may never ask for."""
+        if not self._uploaded.is_set():
+            await self.first()
+
+    def close(self) -> None:
+        if self._watch:
+            self._watch.cancel()
+
+    async def _next(self) -> Message:
+        message = await self._receive()
+        gone = message["type"] == "http.disconnect"
+        if gone:
+            self._gone.set()
+        if gone or not message.get("more_body", False):
+            self._uploaded.set()
+        return message
+
+    async def _watching(self) -> None:
+        while not self._gone.is_set():
+            await self._next()
+
+
+class Overheard(Request):
+    """A request whose messages the app reads as well."""
+
+    def __init__(self, scope: Any, heard: Heard) -> None:
+        super().__init__(scope, heard.first)
+        self._heard = heard
+
+    async def inspect(self, limit: int) -> None:
+        await super().inspect(limit)
+        if self.whole:
+            await self._heard.whole()
+
+    async def left(self) -> None:
+        await self._heard.left()
+
+
+class Call:
+    """One call of the app, around which it is entered: `async with call: await app(scope, call.receive, call.send)`.
+
+    `receive` and `send` are the app's; `ask`, `read` and `aclose` the relay's, to which this is transport and answer.
+    `relay` serves the exchange; it runs from the beginning where a stream is `asked` for, else from the head of an
+    answer that is one. What the relay lets pass by goes to `send` as it is.
+    """
+
+    def __init__(
+        self, scope: Any, heard: Heard, send: Any, downstream: Downstream, relay: Callable[[], Any], asked: bool
+    ) -> None:
+        self.status = 0
+        self.headers: list[Header] = []
+        self.failure: Failure | None = None
+        self._heard = heard
+        self._send = send
+        self._downstream = downstream
+        self._make = relay
+        self._asked = asked
+        version = scope.get("asgi", {}).get("spec_version", "2.0")
+        self._raises = tuple(map(int, version.split("."))) >= (2, 4)
+        self._relay: asyncio.Task[None] | None = None
+        self._chunk = b""
+        self._headed, self._decided, self._filled, self._taken = (asyncio.Event() for _ in range(4))
+        self._gone = asyncio.Event()
+        self._direct = self._complete = self._cut = False
+        self._listening = self._in_vain = 0
+        self._watch: asyncio.Task[None] | None = None
+
+    @property
+    def started(self) -> bool:
+        """Whether the app has begun its answer."""
+        return self.status > 0
+
+    async def __aenter__(self) -> Self:
+        task = asyncio.current_task()
+        assert task
+        self._task = task
+        if self._asked:
+            self._begin()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        cancelled = kind is asyncio.CancelledError
+        if self._relay:
+            raised = Failure("upstream_error", "the app failed")
+            self.failure = raised if kind else Failure("truncated", "the app returned before its answer was whole")
+            self._headed.set()
+            self._filled.set()
+            if cancelled and not self._cut:
+                self._relay.cancel()
+            try:
+                await asyncio.wait([self._relay])
+            finally:
+                self._relay.cancel()
+        self._heard.close()
+        if self._watch:
+            self._watch.cancel()
+        return bool(self._cut and not self._task.uncancel() and cancelled)
+
+    # ---- the app's side
+
+    async def receive(self) -> Message:
+        """What the client sent; `http.disconnect` when nobody waits for the answer any more."""
+        if message := await self._heard.again():
+            return message
+        self._watch = self._watch or asyncio.create_task(self._watching())
+        self._listening += 1
+        try:
+            await self._gone.wait()
+        finally:
+            self._listening -= 1
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Message) -> None:
+        """Returns when the relay has taken a chunk, and at the end of the answer when that is with the client."""
+        kind = message["type"]
+        if kind == "http.response.start" and not self.started:
+            self.status = message["status"]
+            self.headers = [(bytes(name).lower(), bytes(value)) for name, value in message.get("headers", ())]
+            if not self._relay and is_stream_answer(self.status, headers.get(self.headers, b"content-type"), False):
+                self._begin()
+            await self._judged()
+            if self._direct:
+                await self._send(message)
+        elif self._direct or not self.started:
+            await self._send(message)
+        elif kind == "http.response.body":
+            await self._hand(bytes(message.get("body", b"")), message.get("more_body", False))
+        elif kind == "http.response.pathsend":
+            await self._hand_file(message["path"])
+
+    async def _judged(self) -> None:
+        if self._relay:
+            self._headed.set()
+            await self._decided.wait()
+        else:
+            self._direct = True
+
+    async def _hand(self, body: bytes, more: bool) -> None:
+        assert self._relay
+        if body and (self._gone.is_set() or self._relay.done()):
+            await self._unheard()
+        elif body:
+            self._chunk = body
+            self._taken.clear()
+            self._filled.set()
+            await self._taken.wait()
+        if not more:
+            self._complete = True
+            self._filled.set()
+            await asyncio.wait([self._relay])
+            self._gone.set()
+
+    async def _hand_file(self, path: str) -> None:
+        file = await asyncio.to_thread(open, path, "rb")
+        with file:
+            while piece := await asyncio.to_thread(file.read, _PIECE):
+                await self._hand(piece, True)
+        await self._hand(b"", False)
+
+    async def _unheard(self) -> None:
+        """Nobody reads. After the last word the app may come to its own end, with a few words more."""
+        self._in_vain += 1
+        if self._in_vain > _IN_VAIN:
+            self._leave()
+        await asyncio.sleep(0)
+        if self._gone.is_set() and self._raises:
+            raise OSError("the client is gone")
+
+    async def _watching(self) -> None:
+        await self._heard.left()
+        if self._direct or not self._relay:
+            self._gone.set()
+
+    # ---- the relay's side
+
+    async def ask(self, method: str, target: bytes, request: list[Header], body: Body, patience: float) -> Answer:
+        """The head of the app's answer is here when this returns. The app has the request already."""
+        try:
+            await self._headed.wait()
+        except asyncio.CancelledError:
+            self._leave()
+            raise
+        if not self.started and self.failure:
+            raise self.failure
+        return self
+
+    async def retire(self) -> None:
+        """There is no connection."""
+
+    async def read(self) -> bytes:
+        self._decided.set()
+        while not self._chunk:
+            if self._complete:
+                return b""
+            if self.failure:
+                raise self.failure
+            self._filled.clear()
+            await self._filled.wait()
+        chunk, self._chunk = self._chunk, b""
+        self._taken.set()
+        return chunk
+
+    async def aclose(self) -> None:
+        if not self._downstream.finished and not self._direct:
+            self._leave()
+
+    def pass_by(self) -> None:
+        """The answer is no stream: the app's messages go to the client as they are."""
+        self._direct = True
+        self._decided.set()
+
+    def _begin(self) -> None:
+        self._relay = asyncio.create_task(self._make())
+        self._relay.add_done_callback(self._over)
+
+    def _over(self, relay: "asyncio.Task[None]") -> None:
+        if not self._direct and not self._downstream.finished:
+            self._leave()
+        self._taken.set()
+        self._decided.set()
+
+    def _leave(self) -> None:
+        """Nobody waits for the answer: the app is told where it listens, and is cancelled where it does not."""
+        if self._gone.is_set() or self._complete or self.failure:
+            return
+        self._gone.set()
+        self._taken.set()
+        self._decided.set()
+        if not self._listening:
+            self._cut = True
+            self._task.cancel()

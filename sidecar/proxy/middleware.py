@@ -1,0 +1,126 @@
+"""The sidecar around an app: that app's own streams leave as if the sidecar stood before it."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+from sidecar import __version__
+from sidecar.policy import outcome
+from sidecar.policy.load import INSIDE, Flags
+from sidecar.proxy.answer import Answer, Body
+from sidecar.proxy.door import Admitted, Door
+from sidecar.proxy.downstream import Downstream
+from sidecar.proxy.host import Config, outwards, rules_of
+from sidecar.proxy.inprocess import Call, Heard, Overheard
+from sidecar.proxy.relay import Exchange
+from sidecar.proxy.request import ClientLeft, Request
+from sidecar.proxy.upstream import Backend
+from sidecar.stream.events import Error
+from sidecar.telemetry.life import Life
+from sidecar.telemetry.telemetry import Telemetry
+
+
+class SidecarMiddleware:
+    """Pure ASGI middleware. `config` is a path, YAML text, or None for the built-in rules; read once. Raises Invalid.
+
+    Streams are normalised, kept alive and measured by the rules; all else passes as it is. `telemetry` is for an app
+    that shows its `metrics_page()`; it is then the app's to shut down.
+    """
+
+    def __init__(
+        self,
+        app: Any,
+        config: Config = None,
+        telemetry: Telemetry | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._app = app
+        self._door = Door(rules_of(config, INSIDE, Flags(upstream="app://")), clock)
+        self._own = telemetry is None
+        self._telemetry = telemetry or Telemetry(__version__)
+        self._clock = clock
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            await self._serve(scope, receive, send)
+        elif scope["type"] == "lifespan" and self._own:
+            await self._live(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _serve(self, scope: Any, receive: Any, send: Any) -> None:
+        life = self._telemetry.begin(scope, self._clock())
+        downstream = Downstream(scope, outwards(scope, send), life, self._clock)
+        heard = Heard(receive)
+        request = Overheard(scope, heard)
+        try:
+            admitted = await self._door.admit(request, downstream, life)
+        except ClientLeft:
+            life.end("client_left", 499, self._clock())
+            return
+        if not admitted:
+            life.end("rejected" if downstream.status >= 400 else "completed", downstream.status, self._clock())
+            return
+        if admitted.asked:
+            # what the app would compress could not be read until its compressor gives it away
+            others = [header for header in scope["headers"] if header[0] != b"accept-encoding"]
+            scope["headers"] = [*others, (b"accept-encoding", b"identity")]
+
+        async def relay() -> None:
+            exchange = Within(call, request, downstream, admitted, life, self._clock)
+            await exchange.run()
+            self._door.ended(admitted, exchange.failed, life)
+
+        call = Call(scope, heard, send, downstream, relay, admitted.asked)
+        async with call:
+            await self._app(scope, call.receive, call.send)
+
+    async def _live(self, scope: Any, receive: Any, send: Any) -> None:
+        async def last(message: Any) -> None:
+            if message["type"].startswith("lifespan.shutdown."):
+                await asyncio.to_thread(self._telemetry.shutdown)
+            await send(message)
+
+        await self._app(scope, receive, last)
+
+
+class Within(Exchange):
+    """The exchange with an app in this process. What is no stream passes by it, and so does a failure of an app that
+    has not begun an answer: its host has a page for that."""
+
+    def __init__(
+        self,
+        call: Call,
+        request: Request,
+        downstream: Downstream,
+        admitted: Admitted,
+        life: Life,
+        clock: Callable[[], float],
+    ) -> None:
+        decision, format, asked, _ = admitted
+        super().__init__(
+            request, downstream, Backend(decision.upstreams[0], call), decision, format, asked, life, clock
+        )
+        self._call = call
+
+    def _body(self) -> Body:
+        return b""
+
+    async def _untouched(self, answer: Answer) -> None:
+        self._vigil.dismiss()
+        self._downstream.status = answer.status
+        self._outcome = "completed" if answer.status < 400 else outcome.of_status(answer.status)
+        self._call.pass_by()
+
+    async def _fail(self, error: Error) -> None:
+        if self._downstream.started or not self._call.failure:
+            await super()._fail(error)
+            return
+        self._vigil.dismiss()
+        self._outcome = error.outcome
+        if self._call.started:
+            named = outcome.complete(error)
+            await self._downstream.refuse(named, self._own_headers(), self._backend.upstream.name, status=500)
+        else:
+            self._downstream.status = 500

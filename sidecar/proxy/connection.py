@@ -134,9 +134,10 @@ class Connection(asyncio.Protocol):
 
     def _read_head(self, data: bytes) -> bytes:
         head = self._head = self._head or Head()
-        if not head.begun:
-            self._since = self._loop.time()
+        waited = not head.begun
         data = head.feed(data)
+        if waited and head.begun:
+            self._since = self._loop.time()
         if head.whole:
             self._head = None
             self._body = Chunked() if head.chunked else Counted(head.length)

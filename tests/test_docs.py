@@ -77,7 +77,7 @@ def test_explanations_are_what_is_printed(page: Path) -> None:
     for text in blocks(page, ""):
         call, _, printed = text.partition("\n")
         if call.startswith("$ sidecar explain"):
-            assert sidecar(*shlex.split(call)[2:]) == printed
+            assert sidecar(*shlex.split(call)[2:]).startswith(printed.removesuffix("...\n"))
 
 
 @each_page

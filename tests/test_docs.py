@@ -95,6 +95,12 @@ def test_configurations_pass_the_check(page: Path, tmp_path: Path) -> None:
 
 
 @each_page
+def test_programs_run(page: Path) -> None:
+    for text in blocks(page, "python"):
+        exec(compile(text, str(page), "exec"), {"__name__": page.stem})
+
+
+@each_page
 def test_metrics_are_told(page: Path) -> None:
     told = {value.replace(".", "_") for value in vars(names).values() if str(value).startswith("sidecar.")}
     used = set(re.findall(r"\bsidecar_[a-z_]+", page.read_text())) - OUTCOMES.keys()

@@ -136,6 +136,10 @@ class SSE(Delimited):
 
     def feed(self, chunk: bytes) -> list[Frame]:
         self._returns = self._returns or b"\r" in chunk
+        if not (self._returns or self._tail or self._lost) and len(chunk) <= TAIL_BYTES:
+            # where tokens come singly one read is one frame: 1.0 us against 1.9 us by way of the buffer
+            if frame := self._simple(chunk):
+                return [frame]
         return super().feed(chunk)
 
     def _end(self, buffer: bytes | bytearray, start: int) -> int:
@@ -146,11 +150,21 @@ class SSE(Delimited):
         return found.end() if found else -1
 
     def _frame(self, block: bytes) -> Frame:
-        # Nearly every frame of the common backends is this one line: 0.4 us against 1.6 us for the loop below.
-        if block.startswith(b"data: ") and block.find(b"\n") == len(block) - 2 and b"\r" not in block:
-            self._first = False
-            return Frame(block[6:-2], block, "", self.last_event_id)
-        return self._fields(block)
+        return (b"\r" not in block and self._simple(block)) or self._fields(block)
+
+    def _simple(self, block: bytes) -> Frame | None:
+        """The frame of one `data` line, or of `event` and `data`, as nearly all are; None where it is not so simple.
+
+        0.5 us against 1.6 us for the loop over the fields of one line, 2.4 us of two.
+        """
+        start, name = 0, ""
+        if block.startswith(b"event: "):
+            start = block.find(b"\n") + 1
+            name = block[7 : start - 1].decode("utf-8", "replace")
+        if not block.startswith(b"data: ", start) or block.find(b"\n", start) != len(block) - 2 or block[-1] != 10:
+            return None
+        self._first = False
+        return Frame(block[start + 6 : -2], block, name, self.last_event_id)
 
     def _fields(self, block: bytes) -> Frame:
         text = block.removeprefix(BOM) if self._first else block

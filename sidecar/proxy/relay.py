@@ -241,7 +241,7 @@ class Exchange:
         head = headers.on_stream(given, own, self._policy, self._format, content_type)
         await self._downstream.start(status, head)
         size = self._policy.padding.initial_bytes
-        if size and self._wire.event_stream:
+        if size and self._wire.bears_padding:
             comment = padding(size, os.urandom(size) if self._policy.padding.content == "random" else b"")
             await self._downstream.keep_alive(comment)
             self._life.padded(len(comment))
@@ -278,7 +278,7 @@ class Exchange:
             self._vigil.dismiss()
             await self._downstream.refuse(error, self._own_headers(), self._backend.upstream.name)
             return
-        if self._parser and not self._wire.normalises:
+        if self._parser:
             self._wire.dialect = self._wire.dialect or self._parser.dialect
         words = self._wire.failed(error) if self._keep_alive.streaming and not self._downstream.writing else b""
         self._vigil.dismiss()
@@ -305,6 +305,7 @@ class Exchange:
         patience.blocked = self._downstream.writing
         if parser:
             patience.said_all = parser.done or parser.finished
+            self._wire.dialect = self._wire.dialect or parser.dialect.replace("auto", "")
             self._keep_alive.blank_line_is_an_event |= parser.has_ids
         why, due = patience.judge(now)
         if why:

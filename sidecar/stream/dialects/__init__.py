@@ -115,6 +115,11 @@ def ping(name: str) -> bytes:
     return bytes(getattr(load(name), "PING", b"")) if name in ORDER else b""
 
 
+def bears_comments(name: str) -> bool:
+    """Whether clients of this dialect read past an SSE comment."""
+    return name not in ORDER or getattr(load(name), "COMMENTS", True)
+
+
 def error_frame(name: str, error: Error) -> bytes:
     """The dialect's own way to say that the stream failed; empty where it has none."""
     make = getattr(load(name), "error_frame", None) if name in ORDER else None

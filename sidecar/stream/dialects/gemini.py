@@ -27,7 +27,12 @@ from sidecar.stream.events import (
 from sidecar.stream.framing import Frame
 from sidecar.stream.reasons import canonical
 
-PING = b": ping\n\n"
+# Google's SDKs die on a comment (Python 3.4) or lose the event behind it (JavaScript 3.1); this they read as nothing.
+PING = (
+    b'data: {"candidates": [{"content": {"parts": [{"text": ""}],"role": "model"},"index": 0}],"usageMetadata": {}}'
+    b"\r\n\r\n"
+)
+COMMENTS = False
 
 
 def matches(frame: Frame, said: Any) -> bool:

@@ -29,6 +29,10 @@ class Wire(Protocol):
     outcome: str
     hides_usage: bool
 
+    @property
+    def bears_padding(self) -> bool:
+        """Whether a comment may stand before the first frame."""
+
     def encode(self, events: list[Event], frames: list[Frame]) -> bytes:
         """ONE bytes object for all of a chunk; empty where there is nothing to say yet."""
 

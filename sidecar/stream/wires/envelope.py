@@ -61,6 +61,7 @@ class EnvelopeV1:
     dialect = ""
     outcome = ""
     hides_usage = False
+    bears_padding = True
 
     def __init__(self) -> None:
         self._choices: dict[int, _Choice] = {}

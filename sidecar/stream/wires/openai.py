@@ -34,6 +34,7 @@ class OpenAI:
     dialect = "openai-chat"
     outcome = ""
     hides_usage = False
+    bears_padding = True
 
     def __init__(self, stream: str, created: int, usage: bool = False) -> None:
         self._id = f"chatcmpl-{stream}"

@@ -39,6 +39,10 @@ class Passthrough:
         self.at_boundary = True
         self.hides_usage = False  # the chunk that only we asked for
 
+    @property
+    def bears_padding(self) -> bool:
+        return self.event_stream and dialects.bears_comments(self.dialect)
+
     def encode(self, events: list[Event], frames: list[Frame]) -> bytes:
         if self.hides_usage:
             frames = [frame for frame in frames if not _only_usage(frame)]

@@ -16,6 +16,7 @@ MAX_TRAILERS = 8 << 10
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})(?:;[\t\x20-\x7e\x80-\xff]*)?\r\n")
 _HALF_SIZE = re.compile(rb"(?:[0-9A-Fa-f]{1,16}(?:;[\t\x20-\x7e\x80-\xff]*)?\r?)?")
 _TRAILER = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*\r\n")
+_HALF_TRAILER = re.compile(rb"\r|[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?::[\t\x20-\x7e\x80-\xff]*\r?)?")
 
 
 class Malformed(Exception):
@@ -99,9 +100,10 @@ class Chunked:
             self.over = True
             return 2
         line = _TRAILER.match(data, at)
+        if not line and not _HALF_TRAILER.fullmatch(data, at):
+            raise Malformed("a trailer")
         size = line.end() - at if line else 0
         self._trailers += size
-        pending = 0 if line else len(data) - at
-        if self._trailers + pending > MAX_TRAILERS or (not line and b"\n" in data[at:]):
-            raise Malformed("a trailer")
+        if self._trailers + (0 if line else len(data) - at) > MAX_TRAILERS:
+            raise Malformed("the size of the trailers")
         return size

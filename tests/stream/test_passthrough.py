@@ -131,7 +131,7 @@ def test_a_ping_says_nothing(dialect: str) -> None:
 )
 def test_an_error_frame(dialect: str, error: Error, frame: bytes) -> None:
     assert Passthrough(dialect, dialect != "ollama").failed(error) == frame
-    assert Passthrough(dialect, dialect == "ollama").failed(error) == b"", "an event among lines, or a line among events"
+    assert Passthrough(dialect, dialect == "ollama").failed(error) == b"", "not the framing that the client reads"
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ are without us; the relay runs beside it. Between the two is one chunk: `send()`
 """
 
 import asyncio
+import gc
 from collections import deque
 from collections.abc import Callable, Coroutine
 from types import TracebackType
@@ -151,6 +152,9 @@ class Call:
         self._heard.close()
         if self._watch:
             self._watch.cancel()
+        if self._gone.is_set() and not self._complete and not self._cut:
+            # the traceback with which anyio cancels a task refers to itself, and so keeps a sync generator open
+            gc.collect(1)
         return bool(self._cut and not self._task.uncancel() and cancelled)
 
     # ---- the app's side

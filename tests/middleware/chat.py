@@ -48,6 +48,7 @@ class Chat:
         self.fail_at = fail_at
         self.gate = threading.Event()
         self.calls = 0
+        self.begun = False
         self.uploaded = 0
         self.yielded = 0
         self.ended_at = 0.0
@@ -59,6 +60,7 @@ class Chat:
         self.yielded += 1
 
     async def waits(self, form: str) -> AsyncIterator[str]:
+        self.begun = True
         try:
             for number, data in enumerate(MIXED):
                 while number == self.wait_at and not self.gate.is_set():
@@ -70,6 +72,7 @@ class Chat:
             self.ended_at = time.monotonic()
 
     def blocks(self, form: str) -> Iterator[str]:
+        self.begun = True
         try:
             for number, data in enumerate(MIXED):
                 if number == self.wait_at:

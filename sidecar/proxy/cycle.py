@@ -59,7 +59,8 @@ class Cycle:
         self._unread = 0
         self._uploaded = uploaded
         self._told = False  # that the body is all there
-        self._chunked = self._counted = False
+        self._chunked = False  # and chunks may be written
+        self._counted = False
         self._left = 0
 
     # ---- the request
@@ -78,6 +79,7 @@ class Cycle:
     def lose(self) -> None:
         """The client is gone."""
         self.disconnected = True
+        self._chunked = False
         self._gone.set()
         self._news.set()
 
@@ -109,27 +111,30 @@ class Cycle:
     async def send(self, message: dict[str, Any]) -> None:
         if self._flow.write_paused and not self.disconnected:
             await self._flow.drain()
-        if self.disconnected:
-            return
+        if self._chunked and message.get("more_body"):
+            # the path of a token, 0.42 us; uvicorn's takes 0.56
+            if data := message.get("body"):
+                self._write(b"".join((b"%x\r\n" % len(data), data, b"\r\n")))
+        elif not self.disconnected:
+            self._send(message)
+
+    def _send(self, message: dict[str, Any]) -> None:
         if not self.started:
             self._start(message)
             return
         if self.over or message["type"] != "http.response.body":
             raise RuntimeError(f"{message['type']} in the wrong place")
         data: bytes = message.get("body", b"")
-        more = message.get("more_body", False)
+        more: bool = message.get("more_body", False)
         if self._chunked:
-            if data:
-                # 0.42 us for a token; one `%` for all three parts takes 0.53, three writes 1.6
-                data = b"".join([b"%x\r\n" % len(data), data, b"\r\n"])
-            if data or not more:
-                self._write(data if more else data + _END)
+            self._write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data) if data else _END)
         elif self._counted:
             if not self._count(data, more):
                 return
         elif not self.bodiless:
             self._write(data)
         if not more:
+            self._chunked = False
             self.over = True
             self._news.set()
             self._wire.answered()
@@ -140,8 +145,9 @@ class Cycle:
         A chunked or counted body is short without its end, and what is on its way may still arrive. A
         close-delimited one needs a reset, since its close is its end.
         """
+        framed = self._chunked or self._counted
         self.lose()
-        self._wire.break_off(reset=not (self._chunked or self._counted) or self._flow.write_paused)
+        self._wire.break_off(reset=not framed or self._flow.write_paused)
 
     def _count(self, data: bytes, more: bool) -> bool:
         """Write what fits into Content-Length. A body of another length is broken off: its end would be a lie."""
@@ -164,6 +170,7 @@ class Cycle:
         if lines.count(b"\r\n") != len(headers) or not _LINES.fullmatch(lines):
             raise RuntimeError("a header that would break out of its line")
         self.started = True
+        self._chunked = not (self._counted or self.bodiless or self.old)
         self.expects = False
         self._write(b"".join([STATUS_LINE.get(status) or b"HTTP/1.1 %d \r\n" % status, lines, b"\r\n"]))
 
@@ -182,13 +189,12 @@ class Cycle:
                 if name == b"content-length":
                     lengths.append(value)
         self.bodiless = self.bodiless or status in (204, 304)
+        self._counted = bool(lengths) and not self.bodiless
         if lengths:
             if len(lengths) > 1 or not lengths[0].isdigit():
                 raise RuntimeError("a Content-Length that is none")
             self._left = int(lengths[0])
-            self._counted = not self.bodiless
         elif not self.bodiless and not self.old:
-            self._chunked = True
             pairs.append((b"transfer-encoding", b"chunked"))
         if not self.keep_alive:
             pairs.append((b"connection", b"close"))

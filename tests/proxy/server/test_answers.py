@@ -195,3 +195,17 @@ async def test_a_close_delimited_answer_that_fails_is_reset() -> None:
         await client.send(OLD)
         await client.rest()
         assert client.ended == "reset"
+
+
+async def test_nothing_is_written_before_a_head_that_holds() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        with pytest.raises(RuntimeError):
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"x", b"a\r\nevil: b")]})
+        with pytest.raises(RuntimeError):
+            await send({"type": "http.response.body", "body": b"hi", "more_body": True})
+        await replying(200, TWO, b"hi")(scope, receive, send)
+
+    async with Room(app) as room, room.client() as client:
+        await client.send(GET)
+        reply = await client.reply()
+        assert (reply.status, reply.body, client.received) == (200, b"hi", b"")

@@ -165,15 +165,23 @@ class Exchange:
     async def _relay(self, answer: Answer, parser: StreamParser) -> bool:
         """Chunk after chunk, to the last word or the end of the body; False if the body broke off."""
         life, clock, last_word_ends = self._life, self._clock, self._wire.normalises
+        patience, downstream, encode = self._patience, self._downstream, self._wire.encode
         try:
             while chunk := await answer.read():
                 now = clock()
                 events, frames = parser.feed(chunk)
                 life.received(len(chunk))
                 life.observe(events, now)
-                await self._pass(events, frames)
-                if parser.done and last_word_ends:
-                    break
+                if parser.done or not patience.committed or not downstream.started:
+                    await self._pass(events, frames)
+                    if parser.done and last_word_ends:
+                        break
+                    continue
+                # in mid-stream: two coroutines fewer, 8.7 us a token against 9.5
+                if data := encode(events, frames):
+                    await downstream.write(data)
+                if events:
+                    patience.idle_from = max(now, downstream.last_write)
         except Failure as broken:
             if broken.outcome != "truncated":
                 raise

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from sidecar.policy.streams import Asked, read_body
 from sidecar.proxy import headers
@@ -30,7 +30,7 @@ class Request:
         raw_path = scope.get("raw_path") or self.path.encode()
         exact: bytes | None = scope.get("extensions", {}).get("sidecar.target")
         target = exact or (raw_path + b"?" + query if query else raw_path)
-        self.target = _below(root, target) if root else target
+        self.target = _below(root, target) or _spelt(self.path, query) if root else target
         self.asked = Asked()
         self.whole = False
         self._read = b""
@@ -100,10 +100,14 @@ class Request:
 
 
 def _below(root: str, target: bytes) -> bytes:
-    """The target without the path that an app is mounted at, which the target may spell in another way."""
+    """The target without the path that an app is mounted at; empty where it spells that with other slashes."""
     path, mark, query = target.partition(b"?")
     steps = path.split(b"/")
     for depth in range(1, len(steps) + 1):
         if unquote(b"/".join(steps[:depth]).decode("latin-1")) == root:
             return b"/" + b"/".join(steps[depth:]) + mark + query
-    return target
+    return b""
+
+
+def _spelt(path: str, query: bytes) -> bytes:
+    return quote(path).encode() + (b"?" + query if query else b"")

@@ -1,6 +1,5 @@
 """A FastAPI app as people have them: formats of its own, mixed within one stream, sent in three ways."""
 
-import asyncio
 import contextvars
 import json
 import threading
@@ -17,6 +16,7 @@ from sse_starlette import EventSourceResponse
 from starlette.background import BackgroundTask
 
 from sidecar import SidecarMiddleware
+from tests.wire import eventually
 
 KINDS = ["async", "sync", "sse"]
 
@@ -59,12 +59,15 @@ class Chat:
             raise ValueError("canary-7f3a")
         self.yielded += 1
 
+    async def open(self) -> None:
+        await eventually(self.gate.is_set)
+
     async def waits(self, form: str) -> AsyncIterator[str]:
         self.begun = True
         try:
             for number, data in enumerate(MIXED):
-                while number == self.wait_at and not self.gate.is_set():
-                    await asyncio.sleep(0.005)
+                if number == self.wait_at:
+                    await self.open()
                 self.step(number)
                 yield form % data
             self.after.append("generator")
@@ -122,8 +125,7 @@ def build(chat: Chat, config: str | None = "", **options: Any) -> FastAPI:
     async def slow(question: dict[str, Any]) -> Any:
         chat.calls += 1
         try:
-            while not chat.gate.is_set():
-                await asyncio.sleep(0.005)
+            await chat.open()
             if chat.fail_at == 0:
                 raise ValueError("canary-7f3a")
             return answer(chat, "async")

@@ -24,6 +24,7 @@ from tests.wire.message import request
 
 pytestmark = pytest.mark.anyio
 
+DONE = b'data: {"done": true}\n\n'
 WITHIN = 0.5
 """Seconds from the client's close to the end of the generator; a blocking generator looks up every 0.05 s."""
 
@@ -123,7 +124,7 @@ async def test_an_app_that_never_ends_is_ended_after_its_last_word() -> None:
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]})
         try:
             while True:
-                await send({"type": "http.response.body", "body": (FRAME % '{"done": true}').encode(), "more_body": True})
+                await send({"type": "http.response.body", "body": DONE, "more_body": True})
         finally:
             ended.append("cancelled")
 
@@ -161,11 +162,11 @@ async def test_a_slow_client_slows_the_generator() -> None:
     piece, count = "x" * (64 << 10), 100
     said: list[int] = []
 
-    async def speech() -> AsyncIterator[str]:
+    async def speech() -> AsyncIterator[str | bytes]:
         for number in range(count):
             said.append(number)
-            yield FRAME % ('{"content": "%s"}' % piece)
-        yield FRAME % '{"done": true}'
+            yield FRAME % f'{{"content": "{piece}"}}'
+        yield DONE
 
     async def endpoint(request: Any) -> Any:
         return StreamingResponse(speech(), media_type="text/event-stream")

@@ -13,8 +13,10 @@ from sidecar.proxy.connection import MAX_AHEAD
 from sidecar.proxy.edge import Limits
 from tests.proxy.server.room import Room, told
 from tests.wire import eventually
+from tests.wire.backend import Talk
 from tests.wire.client import Client
-from tests.wire.message import request
+from tests.wire.house import House
+from tests.wire.message import END, request
 
 pytestmark = pytest.mark.anyio
 
@@ -195,7 +197,7 @@ REQUESTS = [
 ]
 
 
-async def visit(room: Room, chance: random.Random) -> None:
+async def visit(room: Room | House, chance: random.Random) -> None:
     """One connection that goes some way and ends somehow."""
     async with room.client(window=chance.choice([0, 0, 2048])) as client:
         said = b"".join(chance.choice(REQUESTS) for _ in range(chance.randint(1, 4)))
@@ -220,3 +222,19 @@ async def test_a_thousand_connections_leave_nothing() -> None:
             await asyncio.gather(*(visit(room, random.Random(chance.random())) for _ in range(50)))
         await room.gone()
         assert room.state.total_requests > 200
+
+
+async def test_a_thousand_connections_through_the_relay_leave_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The house sees it, at both ends."""
+
+    async def script(talk: Talk) -> None:
+        token = b'data: {"object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":"x"}}]}\n\n'
+        await talk.stream(*[token] * int(talk.asked.first[1][1:] or 0))
+        await talk.send(END)
+
+    monkeypatch.setattr(House, "transport", "lean")
+    chance = random.Random(int(os.environ.get("SIDECAR_SEED", "7")))
+    async with House(script) as house:
+        for _ in range(20):
+            await asyncio.gather(*(visit(house, random.Random(chance.random())) for _ in range(50)))
+        assert len(house.backend.talks) > 200

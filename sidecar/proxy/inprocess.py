@@ -117,7 +117,7 @@ class Call:
         self._chunk = b""
         self._headed, self._decided, self._filled, self._taken = (asyncio.Event() for _ in range(4))
         self._gone = asyncio.Event()
-        self._direct = self._complete = self._cut = False
+        self._direct = self._complete = self._left = self._cut = False
         self._listening = self._in_vain = 0
         self._watch: asyncio.Task[None] | None = None
 
@@ -152,9 +152,9 @@ class Call:
         self._heard.close()
         if self._watch:
             self._watch.cancel()
-        if self._gone.is_set() and not self._complete and not self._cut:
+        if self._left:
             # the traceback with which anyio cancels a task refers to itself, and so keeps a sync generator open
-            gc.collect(1)
+            asyncio.get_running_loop().call_soon(gc.collect, 1)
         return bool(self._cut and not self._task.uncancel() and cancelled)
 
     # ---- the app's side
@@ -284,6 +284,7 @@ class Call:
         """Nobody waits for the answer: the app is told where it listens, and is cancelled where it does not."""
         if self._gone.is_set() or self._complete or self.failure:
             return
+        self._left = True
         self._gone.set()
         self._taken.set()
         self._decided.set()

@@ -226,3 +226,21 @@ async def test_nothing_is_left_of_a_thousand_streams() -> None:
             await asyncio.gather(*(host.ask("POST", "/chat/async", JSON, body=ASK) for _ in range(20)))
         gc.collect()
         assert len([each for each in gc.get_objects() if isinstance(each, Call)]) <= max(before, 1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_leaving_passes_through_function_middleware(kind: str) -> None:
+    chat = Chat(wait_at=3)
+    app = build(chat, None)
+
+    async def named(request: Any, call_next: Any) -> Any:
+        return await call_next(request)
+
+    app.middleware("http")(named)
+    app.add_middleware(SidecarMiddleware, config=YAML)
+    app.middleware("http")(named)
+    async with Host(app) as host:
+        async with host.client() as client:
+            await client.send(request("POST", f"/chat/{kind}", JSON, body=ASK))
+            await client.until(b'"lo"')
+        await eventually(lambda: chat.ended_at)

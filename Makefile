@@ -7,11 +7,11 @@ BIN := $(VENV)/bin
 export PATH := $(abspath $(BIN)):$(PATH):/usr/sbin
 export PYTHON PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help demo test lint fuzz bench lock clean
+.PHONY: help demo test test-real lint fuzz bench lock clean
 .DELETE_ON_ERROR:
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 demo: $(VENV)/run-time ## the main job, live; REPORT=DIR leaves timings and a picture, BACKEND=URL asks your own server
 	@python -m sidecar demo $(if $(REPORT),--report $(REPORT)) $(if $(BACKEND),--backend $(BACKEND)) $(ARGS)
@@ -19,6 +19,9 @@ demo: $(VENV)/run-time ## the main job, live; REPORT=DIR leaves timings and a pi
 test: lint ## all that CI runs; TESTS=tests/stream/test_parser.py ARGS="-k name -x" for less
 	@.ci/packages nginx haproxy curl libgomp1 chromium
 	@python -m pytest $(TESTS) $(ARGS)
+
+test-real: $(VENV)/development ## the same answers directly and through the sidecar: REAL_OLLAMA=http://... REAL_VLLM=... and others
+	@python -m pytest tests/real/test_differential.py $(ARGS)
 
 lint: $(VENV)/development ## ruff and mypy
 	@ruff check

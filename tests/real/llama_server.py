@@ -23,6 +23,13 @@ CACHE = Path(__file__).parents[2] / ".cache" / "real"
 @contextmanager
 def llama_server(context: int = 65536, slots: int = 4) -> Iterator[str]:
     """Its base URL. `context` tokens are shared by all slots, so that streams side by side can overflow it."""
+    with llama_process(context, slots) as (_, url):
+        yield url
+
+
+@contextmanager
+def llama_process(context: int, slots: int) -> Iterator[tuple[Process, str]]:
+    """The same, with the process to be killed."""
     packages = installed()
     with tempfile.TemporaryDirectory() as scratch:
         model = Path(scratch) / "tiny.gguf"
@@ -32,7 +39,7 @@ def llama_server(context: int = 65536, slots: int = 4) -> Iterator[str]:
         with Process(serve, str(model), str(context), str(slots), env=env) as server:
             url = server.line(lambda line: line.startswith("listening ")).partition(" ")[2]
             eventually(lambda: httpx2.get(f"{url}/health").status_code == 200)
-            yield url
+            yield server, url
 
 
 def installed() -> Path:

@@ -1,0 +1,300 @@
+"""What official SDKs read of an answer, over the network or out of recorded bytes, told in one vocabulary."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import anthropic
+import httpx2
+import ollama
+import openai
+from anthropic.types import Message
+from openai.types import Completion
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
+from openai.types.responses import Response, ResponseStreamEvent
+
+from tests.stream.test_envelope_v2 import SCHEMA
+
+CHAT, COMPLETIONS, RESPONSES = "/v1/chat/completions", "/v1/completions", "/v1/responses"
+MESSAGES, NATIVE = "/v1/messages", "/completion"
+API_CHAT, API_GENERATE = "/api/chat", "/api/generate"
+
+REASONS = {
+    **{"end_turn": "stop", "stop_sequence": "stop", "completed": "stop", "eos": "stop", "word": "stop"},
+    **{"max_tokens": "length", "max_output_tokens": "length", "limit": "length", "tool_use": "tool_calls"},
+}
+
+
+class Where(NamedTuple):
+    """A base URL; `transport` answers in its stead."""
+
+    url: str
+    headers: Mapping[str, str] = {}
+    transport: httpx2.BaseTransport | None = None
+
+
+class Choice(NamedTuple):
+    """Calls are (name, arguments), which are text where they do not parse. `finish` is empty if nothing was said."""
+
+    text: str = ""
+    reasoning: str = ""
+    calls: tuple[tuple[str, Any], ...] = ()
+    finish: str = ""
+
+
+class Answer(NamedTuple):
+    """`usage` is (input, output) tokens."""
+
+    choices: dict[int, Choice]
+    usage: tuple[int, int] | None
+
+
+class Failed(Exception):
+    """A frame said that the answer failed."""
+
+
+Reader = Callable[[Where, str, dict[str, Any]], Answer]
+
+
+class Notes:
+    """One answer as it is heard."""
+
+    def __init__(self) -> None:
+        self.choices: dict[int, Choice] = {}
+        self.calls: dict[tuple[int, Any], list[str]] = {}
+        self.usage: tuple[int, int] | None = None
+
+    def hear(self, text: str | None = "", reasoning: str | None = "", finish: str | None = "", choice: int = 0) -> None:
+        said = self.choices.get(choice, Choice())
+        why = REASONS.get(finish or "", finish or said.finish)
+        self.choices[choice] = Choice(said.text + (text or ""), said.reasoning + (reasoning or ""), (), why)
+
+    def call(self, key: Any, name: str | None, arguments: str | None, choice: int = 0) -> None:
+        self.hear(choice=choice)
+        call = self.calls.setdefault((choice, key), ["", ""])
+        call[0] = name or call[0]
+        call[1] += arguments or ""
+
+    def count(self, given: int | None, made: int | None) -> None:
+        self.usage = (given or 0, made or 0)
+
+    def answer(self) -> Answer:
+        return Answer({number: self._whole(number) for number in sorted(self.choices)}, self.usage)
+
+    def _whole(self, number: int) -> Choice:
+        calls = tuple((name, parsed(text)) for (choice, _), (name, text) in self.calls.items() if choice == number)
+        said = self.choices[number]
+        # some say `stop` also when a tool was called
+        return said._replace(calls=calls, finish="tool_calls" if calls and said.finish == "stop" else said.finish)
+
+
+def parsed(text: str) -> Any:
+    try:
+        return json.loads(text or "{}")
+    except ValueError:
+        return text
+
+
+def openai_client(where: Where) -> openai.OpenAI:
+    http = openai.DefaultHttpxClient(transport=where.transport) if where.transport else None
+    return openai.OpenAI(
+        base_url=where.url, api_key="none", max_retries=0, default_headers=where.headers, http_client=http
+    )
+
+
+def chat(where: Where, path: str, body: dict[str, Any]) -> Answer:
+    """openai-python's chunks of a chat completion, whatever the path."""
+    notes = Notes()
+    with openai_client(where) as client:
+        if not body.get("stream", True):
+            whole = client.post(path, cast_to=ChatCompletion, body=body)
+            _chunk(whole.to_dict(mode="json"), "message", notes)
+            return notes.answer()
+        stream = client.post(
+            path, cast_to=ChatCompletionChunk, body=body, stream=True, stream_cls=openai.Stream[ChatCompletionChunk]
+        )
+        with stream:
+            for chunk in stream:
+                _chunk(chunk.to_dict(mode="json"), "delta", notes)
+    return notes.answer()
+
+
+def _chunk(said: dict[str, Any], part: str, notes: Notes) -> None:
+    for choice in said.get("choices") or ():
+        delta, number = choice.get(part) or {}, choice["index"]
+        reasoning = delta.get("reasoning_content") or delta.get("reasoning")
+        notes.hear(delta.get("content"), reasoning, choice.get("finish_reason"), number)
+        for place, call in enumerate(delta.get("tool_calls") or ()):
+            function = call["function"]
+            notes.call(call.get("index", place), function.get("name"), function.get("arguments"), number)
+    if usage := said.get("usage"):
+        notes.count(usage["prompt_tokens"], usage["completion_tokens"])
+
+
+def completions(where: Where, path: str, body: dict[str, Any]) -> Answer:
+    notes = Notes()
+    with openai_client(where) as client:
+        stream = client.post(path, cast_to=Completion, body=body, stream=True, stream_cls=openai.Stream[Completion])
+        with stream:
+            for chunk in stream:
+                for choice in chunk.choices:
+                    notes.hear(choice.text, finish=choice.finish_reason, choice=choice.index)
+                if chunk.usage:
+                    notes.count(chunk.usage.prompt_tokens, chunk.usage.completion_tokens)
+    return notes.answer()
+
+
+def responses(where: Where, path: str, body: dict[str, Any]) -> Answer:
+    notes = Notes()
+    with openai_client(where) as client:
+        stream = client.post(
+            path, cast_to=Response, body=body, stream=True, stream_cls=openai.Stream[ResponseStreamEvent]
+        )
+        with stream:
+            for event in stream:
+                _event(event, notes)
+    return notes.answer()
+
+
+def _event(event: Any, notes: Notes) -> None:
+    match event.type:
+        case "response.output_text.delta":
+            notes.hear(event.delta)
+        case "response.reasoning_text.delta" | "response.reasoning_summary_text.delta":
+            notes.hear(reasoning=event.delta)
+        case "response.output_item.done" if event.item.type == "function_call":
+            notes.call(event.item.call_id, event.item.name, event.item.arguments)
+        case "response.failed" | "error":
+            raise Failed(event.type)
+        case "response.completed" | "response.incomplete":
+            why = event.response.incomplete_details
+            notes.hear(finish=(why and why.reason) or event.response.status)
+            if usage := event.response.usage:
+                notes.count(usage.input_tokens, usage.output_tokens)
+
+
+def messages(where: Where, path: str, body: dict[str, Any]) -> Answer:
+    """anthropic-python's own sum of a stream's events."""
+    http = anthropic.DefaultHttpxClient(transport=where.transport) if where.transport else None
+    client = anthropic.Anthropic(
+        base_url=where.url, api_key="none", max_retries=0, default_headers=where.headers, http_client=http
+    )
+    assert path == MESSAGES
+    with client, client.messages.stream(model="", max_tokens=1, messages=[], extra_body=body) as stream:
+        return _message(stream.get_final_message())
+
+
+def _message(said: Message) -> Answer:
+    notes = Notes()
+    notes.hear(finish=said.stop_reason)
+    for place, block in enumerate(said.content):
+        match block.type:
+            case "text":
+                notes.hear(block.text)
+            case "thinking":
+                notes.hear(reasoning=block.thinking)
+            case "tool_use":
+                notes.call(place, block.name, json.dumps(block.input))
+    notes.count(said.usage.input_tokens, said.usage.output_tokens)
+    return notes.answer()
+
+
+def native(where: Where, path: str, body: dict[str, Any]) -> Answer:
+    """llama.cpp's own events, as its documentation has them read."""
+    notes = Notes()
+    for _, said in events(where, path, body):
+        if said is None:
+            continue
+        if "error" in said:
+            raise Failed(said["error"]["message"])
+        notes.hear(said["content"], finish=said["stop_type"] if said["stop"] else "", choice=said.get("index", 0))
+        if said["stop"]:
+            notes.count(said["tokens_evaluated"], said["tokens_predicted"])
+    return notes.answer()
+
+
+def envelope(where: Where, path: str, body: dict[str, Any]) -> Answer:
+    """The envelope's version 2, every frame held against its schema."""
+    notes, frames = Notes(), list(events(where, path, body))
+    for number, (last, frame) in enumerate(frames):
+        SCHEMA.validate(frame)
+        assert frame["meta"]["sequence"] == number
+        assert (last == "end") == (number == len(frames) - 1) == (frame["type"] in ("complete", "error"))
+        _frame(frame["type"], frame["data"], notes)
+    heard = notes.answer()
+    whole = frames[-1][1]["data"]
+    assert [whole, *whole.get("choices", ())][0].get("final_response", "") == heard.choices[0].text
+    return heard
+
+
+def _frame(kind: str, data: dict[str, Any], notes: Notes) -> None:
+    choice = data.get("choice", 0)
+    match kind:
+        case "chunk":
+            notes.hear(data["content"], choice=choice)
+        case "reasoning":
+            notes.hear(reasoning=data["content"], choice=choice)
+        case "tool_call" if data.get("done"):
+            arguments = data["arguments_text"] if data.get("invalid") else json.dumps(data["arguments"])
+            notes.call(data["id"], data["name"], arguments, choice)
+        case "error":
+            raise Failed(data["message"])
+        case "complete":
+            for said in (data, *data.get("choices", ())):
+                notes.hear(finish=said["finish_reason"], choice=said.get("choice", 0))
+            if usage := data.get("usage"):
+                notes.count(usage.get("input_tokens"), usage.get("output_tokens"))
+
+
+def events(where: Where, path: str, body: dict[str, Any]) -> list[tuple[str, Any]]:
+    """(id, JSON) of every event with data; a status that is none of success raises."""
+    with httpx2.Client(base_url=where.url, headers=where.headers, transport=where.transport, timeout=60) as client:
+        answer = client.post(path, json=body).raise_for_status()
+    blocks = answer.text.split("\n\n")
+    assert blocks.pop() == ""
+    fields = [dict(line.split(": ", 1) for line in block.split("\n") if line[:1] not in (":", "")) for block in blocks]
+    return [(block.get("id", ""), json.loads(block["data"])) for block in fields if "data" in block]
+
+
+def api_chat(where: Where, path: str, body: dict[str, Any]) -> Answer:
+    """ollama-python's chat."""
+    notes = Notes()
+    with ollama.Client(where.url, headers=where.headers, **transport(where)) as client:
+        answer = client.chat(**{"stream": True} | body)
+        for part in answer if body.get("stream", True) else [answer]:
+            notes.hear(part.message.content, part.message.thinking, part.done_reason)
+            for call in part.message.tool_calls or ():
+                notes.call(len(notes.calls), call.function.name, json.dumps(call.function.arguments))
+            if part.done:
+                notes.count(part.prompt_eval_count, part.eval_count)
+    return notes.answer()
+
+
+def api_generate(where: Where, path: str, body: dict[str, Any]) -> Answer:
+    """ollama-python's generate."""
+    notes = Notes()
+    with ollama.Client(where.url, headers=where.headers, **transport(where)) as client:
+        for part in client.generate(**{"stream": True} | body):
+            notes.hear(part.response, part.thinking, part.done_reason)
+            if part.done:
+                notes.count(part.prompt_eval_count, part.eval_count)
+    return notes.answer()
+
+
+def transport(where: Where) -> dict[str, Any]:
+    return {"transport": where.transport} if where.transport else {}
+
+
+READERS: dict[str, Reader] = {
+    CHAT: chat,
+    COMPLETIONS: completions,
+    RESPONSES: responses,
+    MESSAGES: messages,
+    NATIVE: native,
+    API_CHAT: api_chat,
+    API_GENERATE: api_generate,
+}
+"""Endpoint to the reader that its server's makers, or its API's inventors, give out."""
+
+FAILURES = (openai.APIError, anthropic.APIError, ollama.ResponseError, httpx2.HTTPError, Failed)
+"""What a reader raises for an answer that failed, or broke off."""

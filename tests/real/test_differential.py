@@ -1,0 +1,156 @@
+"""One question, asked a server directly and through the sidecar in three formats: the same answer is read.
+
+The server is llama.cpp's own, and each of which the environment names a base URL: `REAL_OLLAMA`, `REAL_VLLM`, ...;
+beside it `REAL_OLLAMA_MODEL` where that is not the first that `/v1/models` lists.
+"""
+
+import os
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import httpx2
+import pytest
+
+from tests.clients.sdk import CITY, OPENAI_TOOL, WEATHER
+from tests.real.llama_server import llama_server
+from tests.real.readers import (
+    API_CHAT,
+    API_GENERATE,
+    CHAT,
+    COMPLETIONS,
+    FAILURES,
+    MESSAGES,
+    NATIVE,
+    READERS,
+    RESPONSES,
+    Answer,
+    Choice,
+    Reader,
+    Where,
+    chat,
+    envelope,
+)
+from tests.sidecar_process import SidecarProcess
+
+LLAMA = "llama.cpp"
+OTHERS = sorted(name for name in os.environ if name.startswith("REAL_") and not name.endswith("_MODEL"))
+FORMATS: dict[str, Reader | None] = {"passthrough": None, "openai": chat, "envelope-v2": envelope}
+"""Format to its reader; None: the endpoint's own."""
+
+OLLAMA = (API_CHAT, API_GENERATE)
+SHORT, ENDLESS = "Say something short.", "Go on for ever."
+THINK = {"chat_template_kwargs": {"enable_thinking": True}}
+COUNTED = {"stream_options": {"include_usage": True}}
+FUNCTION = {"type": "function", **WEATHER, "parameters": CITY}
+
+
+def said(prompt: str) -> dict[str, Any]:
+    return {"messages": [{"role": "user", "content": prompt}]}
+
+
+QUESTIONS: dict[str, dict[str, dict[str, Any]]] = {
+    CHAT: {
+        "short": said(SHORT) | COUNTED,
+        "cut": said(ENDLESS) | COUNTED | {"max_tokens": 60},
+        "reasoning": said("Why?") | COUNTED | THINK | {"max_tokens": 200},
+        "tool": said("Wet?") | COUNTED | {"tools": [OPENAI_TOOL], "max_tokens": 200},
+        "uncounted": said(SHORT) | {"max_tokens": 60},
+    },
+    COMPLETIONS: {
+        "short": {"prompt": "<|short|>", "max_tokens": 60} | COUNTED,
+        "cut": {"prompt": ENDLESS, "max_tokens": 60} | COUNTED,
+    },
+    RESPONSES: {
+        "short": {"input": SHORT},
+        "cut": {"input": ENDLESS, "max_output_tokens": 60},
+        "reasoning": {"input": "Why?", "max_output_tokens": 200} | THINK,
+        "tool": {"input": "Wet?", "tools": [FUNCTION], "max_output_tokens": 200},
+    },
+    MESSAGES: {
+        "short": said(SHORT) | {"max_tokens": 200},
+        "cut": said(ENDLESS) | {"max_tokens": 60},
+        "reasoning": said("Why?") | {"max_tokens": 200} | THINK,
+        "tool": said("Wet?") | {"max_tokens": 200, "tools": [WEATHER | {"input_schema": CITY}]},
+    },
+    NATIVE: {
+        "short": {"prompt": "<|short|>", "n_predict": 60},
+        "cut": {"prompt": ENDLESS, "n_predict": 60},
+    },
+    API_CHAT: {
+        "short": said("short") | {"think": False},
+        "cut": said(ENDLESS) | {"think": False, "options": {"num_predict": 60, "temperature": 0}},
+        "reasoning": said("Why?") | {"think": True, "options": {"num_predict": 200, "temperature": 0}},
+        "tool": said("Wet?") | {"think": False, "tools": [OPENAI_TOOL]},
+    },
+    API_GENERATE: {
+        "short": {"prompt": "short", "think": False},
+        "cut": {"prompt": ENDLESS, "think": False, "options": {"num_predict": 60, "temperature": 0}},
+    },
+}
+
+EXPECTED = {
+    "short": Choice("Yes, that is quite so.", finish="stop"),
+    "reasoning": Choice("Oslo, I think.", "Hmm, let me see.", finish="stop"),
+    "tool": Choice(calls=(("get_weather", {"city": "Paris"}),), finish="tool_calls"),
+    "uncounted": Choice("Yes, that is quite so.", finish="stop"),
+}
+"""What the tiny model says; the cut answer is long, and holds what looks like the framing around it."""
+
+CASES = [
+    pytest.param(server, path, name, id=f"{server}{path}-{name}")
+    for server in [LLAMA, *OTHERS]
+    for path, named in QUESTIONS.items()
+    for name in named
+    if server != LLAMA or path not in OLLAMA
+]
+
+
+class Pair(NamedTuple):
+    """A server and the sidecar before it."""
+
+    name: str
+    direct: str
+    through: str
+    model: str
+
+
+@pytest.fixture(scope="module")
+def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
+    if request.param == LLAMA:
+        with llama_server() as url, SidecarProcess(url) as sidecar:
+            yield Pair(LLAMA, url, sidecar.url, "tiny")
+        return
+    url = os.environ[request.param].rstrip("/")
+    model = os.environ.get(f"{request.param}_MODEL") or httpx2.get(f"{url}/v1/models").json()["data"][0]["id"]
+    with SidecarProcess(url) as sidecar:
+        yield Pair(request.param, url, sidecar.url, model)
+
+
+@pytest.mark.parametrize(("pair", "path", "name"), CASES, indirect=["pair"], scope="module")
+def test_every_format_says_what_the_server_says(pair: Pair, path: str, name: str) -> None:
+    body = {"model": pair.model, "stream": True} | QUESTIONS[path][name]
+    if path not in OLLAMA:
+        body["temperature"] = 0
+    try:
+        READERS[path](Where(pair.direct), path, body)  # Anthropic's input tokens leave out what is cached by now
+        direct = READERS[path](Where(pair.direct), path, body)
+    except FAILURES as refusal:
+        if pair.name == LLAMA:
+            raise
+        pytest.skip(f"{pair.name} does not answer this: {refusal}")
+    if pair.name == LLAMA:
+        assert_expected(path, name, direct)
+    for format, read in FORMATS.items():
+        wish = Where(pair.through, {"x-stream-format": format})
+        asks = COUNTED if format == "openai" and name != "uncounted" else {}
+        assert (read or READERS[path])(wish, path, body | asks) == direct, format
+
+
+def assert_expected(path: str, name: str, answer: Answer) -> None:
+    choice = answer.choices[0]
+    if name == "cut":
+        assert "data: and [DONE]" in choice.text
+        assert choice.finish == ("stop" if path == RESPONSES else "length")  # it says "completed" of every response
+    else:
+        assert choice._replace(text=choice.text.lstrip()) == EXPECTED[name]
+    assert bool(answer.usage) == (name != "uncounted")

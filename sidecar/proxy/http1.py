@@ -64,7 +64,9 @@ class Connection(asyncio.Protocol):
         self._method = request.method
         self._begun = self._keep = self._to_close = False
         self._waiting = self._dry = 0
-        if isinstance(body, bytes):
+        if self._transport.is_closing():
+            self._fail(self._gone("it was closed as soon as it was open"))
+        elif isinstance(body, bytes):
             self._transport.writelines((head, body) if body else (head,))
         else:
             self._transport.write(head)

@@ -169,6 +169,7 @@ async def test_a_refusal_outlives_the_reset_that_follows_it() -> None:
             connection.close()
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(SECONDS)
         refusing = asyncio.create_task(asyncio.to_thread(refuse, listening))
         asking = Backend(Upstream("backend", f"http://127.0.0.1:{listening.getsockname()[1]}", transport="lean"))
         for _ in range(100):

@@ -1,6 +1,7 @@
 """What becomes of connections: used again, ended, broken, lost; and of requests that meet such a one."""
 
 import asyncio
+import socket
 
 import pytest
 
@@ -9,7 +10,8 @@ from sidecar.proxy.answer import Failure
 from sidecar.proxy.upstream import Backend
 from tests.conformance.meeting import HOST, drained, meeting
 from tests.conformance.seam import TRANSPORTS, turns
-from tests.wire.backend import Talk
+from tests.wire import SECONDS
+from tests.wire.backend import RESET, Talk
 from tests.wire.message import END, answer, chunk
 
 pytestmark = pytest.mark.anyio
@@ -176,6 +178,30 @@ async def test_a_new_connection_that_swallows_is_not_tried_again() -> None:
         with pytest.raises(Failure, match="closed the connection without an answer"):
             await met.whole()
         assert met.backend.connections == 1
+
+
+@pytest.mark.parametrize("says", [b"", b"220 welcome\r\n"], ids=["nothing", "banner"])
+async def test_a_backend_that_does_not_wait_for_the_request(says: bytes) -> None:
+    """In a thread of its own, so that it may be faster than we are."""
+
+    def hasty(listening: socket.socket) -> None:
+        for _ in range(100):
+            connection = listening.accept()[0]
+            connection.sendall(says)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            connection.close()
+
+    outcomes = set()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(SECONDS)
+        rushing = asyncio.create_task(asyncio.to_thread(hasty, listening))
+        asking = Backend(Upstream("backend", f"http://127.0.0.1:{listening.getsockname()[1]}", transport="lean"))
+        for _ in range(100):
+            with pytest.raises(Failure) as failure:
+                await drained(await asking.ask("POST", b"/", [HOST], b"{}", Timeouts()))
+            outcomes.add(failure.value.outcome)
+        await rushing
+    assert outcomes <= {"connect_failed", "malformed"}
 
 
 async def test_a_request_that_was_begun_to_be_answered_is_not_sent_again() -> None:

@@ -67,12 +67,13 @@ class Door:
     async def _decide(self, request: Request, downstream: Downstream, life: Life) -> Admitted | None:
         rules = self.rules
         await request.inspect(rules.config.inspect_bytes)
-        asked = streams.is_stream_request(
+        ours = not streams.untouchable(request.headers, request.asked)
+        asked = ours and streams.is_stream_request(
             request.method, request.path, request.header(b"accept"), request.asked
-        ) and not streams.untouchable(request.headers, request.asked)
+        )
         model = request.asked.model or streams.model_in_path(request.path)
         decision = rules.resolve(Facts(request.method, request.path, request.headers, model, asked))
-        asked = {"on": True, "off": False}.get(decision.policy.stream, asked)
+        asked = ours and {"on": True, "off": False}.get(decision.policy.stream, asked)
         wished = streams.wish(request.headers)
         try:
             format = streams.choose_format(decision.policy, wished)

@@ -40,16 +40,17 @@ class Downstream:
         self.status = status
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
 
-    async def write(self, data: bytes) -> None:
-        """Returns when the kernel, or the server's bounded buffer, took the bytes."""
-        if self._beside:
-            await self._beside
+    async def write(self, data: bytes) -> float:
+        """Returns when the kernel, or the server's bounded buffer, took the bytes; the seconds that it waited."""
         before = self._clock()
         self.writing = True
+        if self._beside:
+            await self._beside
         await self._send({"type": "http.response.body", "body": data, "more_body": True})
         self.writing = False
         self.last_write = now = self._clock()
         self._life.delivered(len(data), now, now - before)
+        return now - before
 
     async def finish(self, data: bytes = b"") -> None:
         """The end of the answer, with its last bytes in the same write."""

@@ -13,7 +13,7 @@ Work = Callable[[], Coroutine[Any, Any, None]]
 
 
 class KeepAlive:
-    """Beside the path of one exchange. `open_early` starts the answer; `can_open` says whether it may be called."""
+    """Beside the path of one exchange. `open_early` starts the answer, where it `can_open`."""
 
     def __init__(
         self,
@@ -27,19 +27,20 @@ class KeepAlive:
         self._interval = policy.ping.interval if policy.ping.shape != "off" else 0.0
         self._shape = policy.ping.shape
         after = policy.ping.interval if policy.open_after is None else policy.open_after
-        self._open_after = after if can_open else 0.0
+        self._open_after = after
         self._downstream = downstream
         self._wire = wire
         self._life = life
         self._open_early = open_early
         self._accepted = downstream.last_write
+        self.can_open = can_open
         self.streaming = False  # the answer is, or was opened as, a stream
         self.blank_line_is_an_event = False  # to this client, so no comment may end in one
 
     def judge(self, now: float) -> float:
         """Do what is due now; the time at which to look again."""
         if not self._downstream.started:
-            return self._when(now, self._accepted, self._open_after, self._open)
+            return self._when(now, self._accepted, self._open_after if self.can_open else 0.0, self._open)
         return self._when(now, self._downstream.last_write, self._interval if self.streaming else 0.0, self._ping)
 
     def _when(self, now: float, since: float, wait: float, act: Work) -> float:
@@ -52,9 +53,10 @@ class KeepAlive:
         return now + wait
 
     async def _open(self) -> None:
-        words = b"" if self.streaming else self._wire.opening()
-        await self._open_early()
-        await self._say(words or self._wire.ping(self._shape, self.blank_line_is_an_event))
+        if not self._downstream.started:  # the answer may have come just now
+            await self._open_early()
+            words = self._wire.opening()
+            await (self._say(words) if words or not self._interval else self._ping())
 
     async def _ping(self) -> None:
         await self._say(self._wire.ping(self._shape, self.blank_line_is_an_event))

@@ -118,7 +118,7 @@ RPC = [
 
 
 @pytest.mark.parametrize("asked", RPC)
-@pytest.mark.parametrize("stream", ["auto"])
+@pytest.mark.parametrize("stream", ["auto", "on"])
 async def test_json_rpc_is_untouched(asked: bytes, stream: str) -> None:
     said = b'event: message\ndata: {"jsonrpc":"2.0","id":1}\n\n'
     async with House(says(said), f"defaults: {{ stream: {stream}, ping: 20ms }}") as house:

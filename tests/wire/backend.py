@@ -41,6 +41,11 @@ class Talk:
         """More chunks."""
         await self.send(*map(chunk, frames))
 
+    async def pause(self, seconds: float) -> None:
+        """Be silent for so long; less if the sidecar closes the connection."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.closed.wait(), seconds)
+
     async def read_body(self) -> None:
         """Read the body into `asked.body`, and into `raw` as it came."""
         framed, body = b"", b""

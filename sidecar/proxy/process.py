@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import resource
 import signal
 import time
 from collections.abc import Iterator
@@ -37,7 +38,12 @@ async def serve(source: Source) -> None:
     rules = source.load()
     telemetry = Telemetry(__version__)
     app = Sidecar(rules, telemetry)
-    server = Server(uvicorn_config(app))
+    # each stream takes two descriptors, and a shell's soft limit is often 1024 where the hard one is a million
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    edge = uvicorn_config(app)
+    telemetry.refused(edge.refused)
+    server = Server(edge)
     admin = AdminServer(
         rules.config.admin.listen,
         AdminState(

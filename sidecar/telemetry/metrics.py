@@ -6,7 +6,7 @@ word: it stands on the published GenAI metrics only, which require it, and only 
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 from opentelemetry.sdk.metrics import Exemplar
@@ -59,6 +59,7 @@ class Metrics:
         self._totals: dict[Labels, Totals] = {}
         self._models: set[str] = set()
         self.reload_failed = False
+        self.refused: Mapping[int, int] = {}
         self._count(meter, active, version)
         add = histograms.add
         self._ttft_upstream = add(names.TTFT_UPSTREAM, "s", "Accept to the backend's first content.", TTFT)
@@ -156,11 +157,17 @@ class Metrics:
             upstream = summed("stalls_upstream", (names.CAUSE, "upstream"))
             return [*upstream, *summed("stalls_client", (names.CAUSE, "client"))]
 
+        def refused(_: CallbackOptions) -> Iterable[Observation]:
+            return [Observation(count, {names.HTTP_STATUS: status}) for status, count in list(self.refused.items())]
+
         def one(value: Callable[[], int], **labels: str) -> list[Callable[[CallbackOptions], Iterable[Observation]]]:
             return [lambda _: [Observation(value(), labels)]]
 
         meter.create_observable_counter(names.OUTCOMES, [outcomes], "{stream}", "Ended streams by outcome.")
         meter.create_observable_counter(names.STALLS, [stalls], "{stall}", "Silences and client waits over 1 s.")
+        meter.create_observable_counter(
+            names.REFUSED, [refused], "{connection}", "Connections refused before the app saw a request, by status."
+        )
         counter(names.PINGS, "pings", "{ping}", "Pings sent.")
         counter(names.PADDING, "padding", "By", "Padding sent.")
         counter(names.RECEIVED, "received", "By", "Body bytes from backends, of streams.")

@@ -17,6 +17,7 @@ RECEIVED = "sidecar.stream.received"
 DELIVERED = "sidecar.stream.delivered"
 INVALID_TOOL_CALLS = "sidecar.stream.invalid_tool_calls"
 RELOAD_FAILED = "sidecar.config.reload_failed"
+REFUSED = "sidecar.connection.refused"
 LOOP_LAG = "sidecar.loop.lag"
 BUILD_INFO = "sidecar.build.info"
 

@@ -93,6 +93,10 @@ class Telemetry:
         """Whether the configuration file as it is now was refused."""
         self._metrics.reload_failed = failed
 
+    def refused(self, counts: Mapping[int, int]) -> None:
+        """Where the counts of connections that were refused at the door stand, by HTTP status."""
+        self._metrics.refused = counts
+
     def metrics_page(self) -> bytes:
         """All metrics in the Prometheus text format; from one thread at a time."""
         return generate_latest(self._export.registry)

@@ -5,6 +5,8 @@ import platform
 import re
 import shutil
 import subprocess
+import sys
+import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,6 +28,21 @@ def built(name: str) -> Path:
         program.parent.mkdir(parents=True, exist_ok=True)
         subprocess.run([compiler, "-O2", "-Wall", "-Werror", "-o", program, sources[0]], check=True)
     return program
+
+
+def interpreter() -> str:
+    """The Python that runs the sidecar: the system's own of this version, or this one.
+
+    pyenv's default build, a shared library without profile-guided optimisation, takes a third more CPU a token than
+    Debian's and than the image's; BENCH_PYTHON names another.
+    """
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    return os.environ.get("BENCH_PYTHON") or shutil.which(version, path="/usr/bin") or sys.executable
+
+
+def packages() -> str:
+    """The PYTHONPATH with which another interpreter finds what is installed for this one."""
+    return os.pathsep.join([str(ROOT), sysconfig.get_path("purelib")])
 
 
 def family(pid: int) -> list[int]:
@@ -53,7 +70,8 @@ def facts(versions: dict[str, str]) -> Iterator[tuple[str, str]]:
     yield "CPU", f"{model[1] if model else platform.machine()}, {os.cpu_count()} cores"
     yield "kernel", f"{platform.system()} {platform.release()}"
     yield "cores", f"proxies on {PROXY_CORE}, backend and load generator on {LOAD_CORE}"
-    yield "Python", f"{platform.python_version()} ({platform.python_implementation()})"
+    said = subprocess.run([interpreter(), "--version"], capture_output=True, text=True).stdout.split()[-1]
+    yield "Python of the sidecar", f"{said}, {interpreter()}"
     yield from versions.items()
     changed = _git("status", "--porcelain", "--", "sidecar", "bench/*.py", "bench/*.[ch]")
     yield "commit", (_git("rev-parse", "--short=12", "HEAD") or "none") + (", with changes" if changed else "")

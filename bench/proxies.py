@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 
-from bench.machine import CACHE, LOAD_CORE, PROXY_CORE, ROOT, built
+from bench.machine import CACHE, LOAD_CORE, PROXY_CORE, ROOT, built, interpreter, packages
 
 READY_S = 90.0
 OPEN_FILES = 16384
@@ -130,10 +130,10 @@ def envoy(folder: Path, backend: int) -> Iterator[Running]:
 @contextmanager
 def sidecar(folder: Path, backend: int, transport: str, environ: Mapping[str, str] | None = None) -> Iterator[Running]:
     """As `sidecar serve` runs it, with the built-in policy and this transport."""
-    start = [sys.executable, "-m", "sidecar", "serve", "--config"]
+    start = [interpreter(), "-m", "sidecar", "serve", "--config"]
     command = _configured(folder / f"sidecar-{transport}.yaml", SIDECAR, start, backend, transport=transport)
     plain = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
-    with _run(command, PROXY_CORE, {**plain, **(environ or {})}) as running:
+    with _run(command, PROXY_CORE, {**plain, "PYTHONPATH": packages(), **(environ or {})}) as running:
         yield running
 
 

@@ -6,8 +6,7 @@ are without us; the relay runs beside it. Between the two is one chunk: `send()`
 
 import asyncio
 import gc
-from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
@@ -16,80 +15,12 @@ from sidecar.proxy import headers
 from sidecar.proxy.answer import Answer, Body, Failure
 from sidecar.proxy.downstream import Downstream
 from sidecar.proxy.headers import Header
-from sidecar.proxy.request import Request
-
-Message = dict[str, Any]
+from sidecar.proxy.heard import Heard, Message
 
 _IN_VAIN = 64
 """Chunks that an app may send after a stream's last word before it is ended."""
 
 _PIECE = 64 << 10
-
-
-class Heard:
-    """One client's messages: the door reads them first and the app again; and its leaving, for all who wait for it."""
-
-    def __init__(self, receive: Callable[[], Coroutine[Any, Any, Message]]) -> None:
-        self._receive = receive
-        self._kept: deque[Message] = deque()
-        self._uploaded = asyncio.Event()
-        self._gone = asyncio.Event()
-        self._watch: asyncio.Task[None] | None = None
-
-    async def first(self) -> Message:
-        """A message that the door reads before the app."""
-        self._kept.append(await self._next())
-        return self._kept[-1]
-
-    async def again(self) -> Message | None:
-        """The app's next message; None where nothing can come but the client's leaving."""
-        if self._kept:
-            return self._kept.popleft()
-        return None if self._uploaded.is_set() else await self._next()
-
-    async def left(self) -> None:
-        """Returns when the client has closed its connection."""
-        await self._uploaded.wait()
-        self._watch = self._watch or asyncio.create_task(self._watching())
-        await self._gone.wait()
-
-    async def whole(self) -> None:
-        """Read the one empty message of a request without a body, which an app may never ask for."""
-        if not self._uploaded.is_set():
-            await self.first()
-
-    def close(self) -> None:
-        if self._watch:
-            self._watch.cancel()
-
-    async def _next(self) -> Message:
-        message = await self._receive()
-        gone = message["type"] == "http.disconnect"
-        if gone:
-            self._gone.set()
-        if gone or not message.get("more_body", False):
-            self._uploaded.set()
-        return message
-
-    async def _watching(self) -> None:
-        while not self._gone.is_set():
-            await self._next()
-
-
-class Overheard(Request):
-    """A request whose messages the app reads as well."""
-
-    def __init__(self, scope: Any, heard: Heard) -> None:
-        super().__init__(scope, heard.first)
-        self._heard = heard
-
-    async def inspect(self, limit: int) -> None:
-        await super().inspect(limit)
-        if self.whole:
-            await self._heard.whole()
-
-    async def left(self) -> None:
-        await self._heard.left()
 
 
 class Call:
@@ -125,6 +56,10 @@ class Call:
     def started(self) -> bool:
         """Whether the app has begun its answer."""
         return self.status > 0
+
+    @property
+    def _deaf(self) -> bool:
+        return self._gone.is_set() or self._relay is None or self._relay.done()
 
     async def __aenter__(self) -> Self:
         task = asyncio.current_task()
@@ -198,7 +133,10 @@ class Call:
 
     async def _hand(self, body: bytes, more: bool) -> None:
         assert self._relay
-        if body and (self._gone.is_set() or self._relay.done()):
+        while body and self._chunk and not self._deaf:
+            # two tasks of the app send at once, as sse-starlette does for its pings
+            await self._taken.wait()
+        if body and self._deaf:
             await self._unheard()
         elif body:
             self._chunk = body

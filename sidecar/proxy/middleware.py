@@ -11,8 +11,9 @@ from sidecar.policy.load import INSIDE, Flags
 from sidecar.proxy.answer import Answer, Body
 from sidecar.proxy.door import Admitted, Door
 from sidecar.proxy.downstream import Downstream
+from sidecar.proxy.heard import Heard, Overheard
 from sidecar.proxy.host import Config, outwards, rules_of
-from sidecar.proxy.inprocess import Call, Heard, Overheard
+from sidecar.proxy.inprocess import Call
 from sidecar.proxy.relay import Exchange
 from sidecar.proxy.request import ClientLeft, Request
 from sidecar.proxy.upstream import Backend

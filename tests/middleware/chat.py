@@ -70,6 +70,8 @@ class Chat:
                     await self.open()
                 self.step(number)
                 yield form % data
+            if self.wait_at == len(MIXED):
+                await self.open()
             self.after.append("generator")
         finally:
             self.ended_at = time.monotonic()

@@ -14,12 +14,13 @@ from starlette.routing import Route
 from sidecar import SidecarMiddleware
 from sidecar.proxy.answer import Failure
 from sidecar.proxy.downstream import Downstream
-from sidecar.proxy.inprocess import Call, Heard
+from sidecar.proxy.heard import Heard
+from sidecar.proxy.inprocess import Call
 from sidecar.telemetry.telemetry import Telemetry
 from tests.middleware.chat import FRAME, KINDS, YAML, Chat, build
 from tests.middleware.host import Host
 from tests.middleware.test_streams import ASK, JSON
-from tests.wire import eventually
+from tests.wire import SECONDS, eventually
 from tests.wire.message import request
 
 pytestmark = pytest.mark.anyio
@@ -210,9 +211,11 @@ async def test_a_deadline_at_the_very_head_reaches_the_app() -> None:
         asyncio.get_running_loop().call_soon(relays[0].cancel)
         try:
             await call.send({"type": "http.response.start", "status": 200})
-            await asyncio.Event().wait()
-        finally:
+            async with asyncio.timeout(SECONDS):
+                await asyncio.Event().wait()
+        except asyncio.CancelledError:
             told.append("cancelled")
+            raise
     assert told == ["cancelled"]
     assert isinstance(call.failure, Failure)
 
@@ -244,3 +247,40 @@ async def test_leaving_passes_through_function_middleware(kind: str) -> None:
             await client.send(request("POST", f"/chat/{kind}", JSON, body=ASK))
             await client.until(b'"lo"')
         await eventually(lambda: chat.ended_at)
+
+
+async def test_send_returns_when_the_relay_has_taken_the_chunk_and_the_last_when_it_is_out() -> None:
+    returned: list[str] = []
+    gates = {True: asyncio.Event(), False: asyncio.Event()}
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]})
+        for name in ("one", "two", "three"):
+            body = f'data: {{"content": "{name}"}}\n\n'.encode()
+            await send({"type": "http.response.body", "body": body, "more_body": True})
+            returned.append(name)
+        await send({"type": "http.response.body", "body": DONE})
+        returned.append("end")
+
+    async def blocks(scope: Any, receive: Any, send: Any) -> None:
+        async def blocked(message: Any) -> None:
+            if message["type"] == "http.response.body":
+                await gates[message["more_body"]].wait()
+            await send(message)
+
+        await SidecarMiddleware(app, YAML)(scope, receive, blocked)
+
+    async with Host(blocks, lifespan="off") as host, host.client() as client:
+        await client.send(request("GET", "/"))
+        await eventually(lambda: returned)
+        for _ in range(50):
+            await asyncio.sleep(0)
+        assert returned == ["one"]
+        gates[True].set()
+        await client.until(b"three")
+        for _ in range(50):
+            await asyncio.sleep(0)
+        assert returned == ["one", "two", "three"]
+        gates[False].set()
+        await client.reply()
+        await eventually(lambda: returned[-1] == "end")

@@ -1,10 +1,13 @@
 """An app's own streams leave as if the sidecar stood before it."""
 
+import asyncio
 import time
+from typing import Any
 
 import pytest
 
-from tests.middleware.chat import FRAME, KINDS, MIXED, Chat, build, frames
+from sidecar import SidecarMiddleware
+from tests.middleware.chat import FRAME, KINDS, MIXED, YAML, Chat, build, frames
 from tests.middleware.host import Host
 from tests.wire import eventually
 from tests.wire.message import request
@@ -102,6 +105,19 @@ async def test_what_follows_the_last_frame_still_runs(kind: str) -> None:
     assert chat.after == ["startup", "generator", "background", "shutdown"]
 
 
+@pytest.mark.parametrize("kind", ["async", "sse"])
+async def test_slow_work_after_the_last_frame_is_not_cancelled(kind: str) -> None:
+    """The client has the whole answer and is gone; the app writes it into its database."""
+    chat = Chat(wait_at=len(MIXED))
+    async with Host(build(chat)) as host:
+        reply = await host.ask("POST", f"/chat/{kind}", JSON, body=ASK)
+        assert frames(reply.body)[-1]["type"] == "complete"
+        await eventually(lambda: [line for line in host.lines if '"event": "stream"' in line])
+        assert not chat.ended_at
+        chat.gate.set()
+        await eventually(lambda: chat.after[1:] == ["generator", "background"])
+
+
 async def test_background_tasks_run_after_the_answer() -> None:
     chat = Chat(wait_at=5)
     async with Host(build(chat)) as host, host.client() as client:
@@ -176,3 +192,20 @@ async def test_no_token_in_time_is_a_status(path: str) -> None:
         assert reply.status == 504
         await eventually(lambda: chat.ended_at)
         assert chat.ended_at - began < 1
+
+
+async def test_two_tasks_of_the_app_may_send_at_once() -> None:
+    words = [b"a%d " % number for number in range(50)]
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        async def say(text: bytes) -> None:
+            await send({"type": "http.response.body", "body": b'data: {"content": "%s"}\n\n' % text, "more_body": True})
+
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]})
+        await asyncio.gather(*map(say, words))
+        await send({"type": "http.response.body", "body": b"data: [DONE]\n\n"})
+
+    async with Host(SidecarMiddleware(app, YAML), lifespan="off") as host:
+        reply = await host.ask("GET", "/")
+    said = frames(reply.body)[-1]["data"]["final_response"].encode()
+    assert sorted(said.split()) == sorted(word.strip() for word in words)

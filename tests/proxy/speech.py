@@ -23,7 +23,7 @@ def prompt(**fields: Any) -> bytes:
 
 def ask(*lines: str, path: str = CHAT, version: str = "1.1", **fields: Any) -> bytes:
     """A client that asks for a stream."""
-    body = prompt(stream=True, **fields)
+    body = prompt(**{"stream": True, **fields})
     return request("POST", path, *PRIVATE, "Content-Type: application/json", *lines, body=body, version=version)
 
 

@@ -142,8 +142,8 @@ class Upstream(msgspec.Struct, frozen=True):
         Shape | None, _is("A JSON stream of no dialect, described by where it says what (RFC 6901 pointers).")
     ] = None
     transport: Annotated[
-        Literal["httpx2", "lean"], _is("What fetches its answers: httpx2, or lean, the sidecar's own.")
-    ] = "httpx2"
+        Literal["lean", "httpx2"], _is("What fetches its answers: lean, the sidecar's own, or httpx2's.")
+    ] = "lean"
 
 
 class Match(msgspec.Struct, frozen=True):

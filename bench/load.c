@@ -88,7 +88,7 @@ static void token(Client *c, ns_t t) {
     tokens++;
     if (c->tokens++) return;
     keep(&waits, t - c->begun);
-    if (waits.used < connections) return;
+    if (waits.used < connections || steady_to) return; /* some ended before all had begun: nothing was steady */
     steady_from = t, cpu_from = cpu(), steady_tokens = tokens;
     if (hold) puts("held"), fflush(stdout);
 }
@@ -105,7 +105,10 @@ static void finish(Client *c) {
     } else if (c->tokens != number) {
         errors++;
     }
-    if (!small && !steady_to) steady_to = t, cpu_to = cpu(), steady_tokens = tokens - steady_tokens;
+    if (!small && !steady_to) {
+        steady_to = t;
+        if (steady_from) cpu_to = cpu(), steady_tokens = tokens - steady_tokens;
+    }
     c->state = OVER;
     over++;
 }
@@ -231,14 +234,14 @@ int main(int argc, char **argv) {
         }
     }
     double elapsed = (now() - begun) / 1e9, spent = (cpu() - cpu_begun) / 1e3;
-    if (small) cpu_to = cpu_from = 0;
+    int steady = !small && steady_from && steady_to;
     qsort(delays.at, delays.used, sizeof(ns_t), by_size);
     qsort(waits.at, waits.used, sizeof(ns_t), by_size);
     printf("{\"elapsed_s\":%.3f,\"answers\":%ld,\"tokens\":%ld,\"reads\":%ld,\"errors\":%ld,\"cpu_us\":%.1f,"
            "\"steady_cpu_us\":%.1f,\"steady_tokens\":%ld,\"steady_s\":%.3f,\"delay_p50\":%.1f,\"delay_p99\":%.1f,"
            "\"wait_p50\":%.1f,\"wait_p99\":%.1f}\n",
-           elapsed, answers, tokens, reads, errors, spent, steady_to ? (cpu_to - cpu_from) / 1e3 : 0, steady_tokens,
-           steady_to > steady_from ? (steady_to - steady_from) / 1e9 : 0, percentile(&delays, .5),
+           elapsed, answers, tokens, reads, errors, spent, steady ? (cpu_to - cpu_from) / 1e3 : 0, steady ? steady_tokens : 0,
+           steady ? (steady_to - steady_from) / 1e9 : 0, percentile(&delays, .5),
            percentile(&delays, .99), percentile(&waits, .5), percentile(&waits, .99));
     return errors > 0;
 }

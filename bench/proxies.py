@@ -3,6 +3,7 @@
 import importlib.metadata
 import os
 import re
+import secrets
 import shutil
 import socket
 import subprocess
@@ -17,6 +18,7 @@ from bench.machine import CACHE, LOAD_CORE, PROXY_CORE, ROOT, built, interpreter
 
 READY_S = 90.0
 OPEN_FILES = 16384
+LITELLM_KEY = f"sk-{secrets.token_hex(16)}"
 
 NGINX = """\
 worker_processes 1;
@@ -139,7 +141,7 @@ def sidecar(folder: Path, backend: int, transport: str, environ: Mapping[str, st
 
 @contextmanager
 def litellm(folder: Path, backend: int) -> Iterator[Running]:
-    """LiteLLM's proxy with one worker and no database."""
+    """LiteLLM's proxy with one worker and no database; it does not start without a key, which is `LITELLM_KEY`."""
     home = CACHE / "litellm"
     if not (home / "bin" / "litellm").exists():
         subprocess.run([sys.executable, "-m", "venv", home], check=True)
@@ -155,7 +157,8 @@ def litellm(folder: Path, backend: int) -> Iterator[Running]:
         "--config",
     ]
     command = _configured(folder / "litellm.yaml", LITELLM, start, backend)
-    with _run(command, PROXY_CORE, {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True"}) as running:
+    environ = {**os.environ, "LITELLM_MASTER_KEY": LITELLM_KEY, "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
+    with _run(command, PROXY_CORE, environ) as running:
         yield running
 
 

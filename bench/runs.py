@@ -60,7 +60,7 @@ class Run(msgspec.Struct, frozen=True):
     @property
     def edges(self) -> float:
         """CPU a stream for all that is not its tokens."""
-        return (self.cpu_us - self.steady * self.tokens) / self.answers if self.answers and self.tokens else 0.0
+        return (self.cpu_us - self.steady * self.tokens) / self.answers if self.answers and self.steady else 0.0
 
     @property
     def busy(self) -> float:

@@ -28,7 +28,7 @@ OURS = [
         Target(f"sidecar, {transport}: anthropic to envelope-v1", transport, ANTHROPIC, ENVELOPE),
     )
 ]
-LITELLM = [Target("LiteLLM", "LiteLLM")]
+LITELLM = [Target("LiteLLM", "LiteLLM", header=f"Authorization: Bearer {proxies.LITELLM_KEY}")]
 EXPORTED = [
     (Target("passthrough", "lean", header=PASS), Target("passthrough, exported", "exported", header=PASS)),
     (

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from bench.machine import built
+from bench.proxies import backend
+from bench.runs import Target, streams
 from tests.tools import require
 
 HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -80,3 +82,12 @@ def test_a_last_frame_that_repeats_the_answer_does_not_count() -> None:
 )
 def test_what_is_wrong_is_an_error(answer: bytes) -> None:
     assert loaded(answer, 3)["errors"] > 0
+
+
+@pytest.mark.parametrize("tokens", [2, 40], ids=["the first ends before the second begins", "they overlap"])
+def test_steady_is_while_all_are_under_way(tokens: int) -> None:
+    require("gcc", "apt-get install gcc libc6-dev")
+    with backend(50) as server:
+        run = streams(server, Target("", ""), 2, tokens)
+    assert (run.tokens, run.answers, run.errors) == (2 * tokens, 2, 0)
+    assert (run.steady_tokens > 0, run.steady > 0, run.edges != 0) == (tokens == 40,) * 3

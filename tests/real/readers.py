@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Callable, Mapping
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import anthropic
+import httpx
 import httpx2
 import ollama
 import openai
@@ -21,16 +23,20 @@ API_CHAT, API_GENERATE = "/api/chat", "/api/generate"
 
 REASONS = {
     **{"end_turn": "stop", "stop_sequence": "stop", "completed": "stop", "eos": "stop", "word": "stop"},
+    "load": "stop",
     **{"max_tokens": "length", "max_output_tokens": "length", "limit": "length", "tool_use": "tool_calls"},
 }
 
 
 class Where(NamedTuple):
-    """A base URL; `transport` answers in its stead."""
+    """A base URL; `transport` makes, for a library of httpx's kind, what answers in its stead."""
 
     url: str
     headers: Mapping[str, str] = {}
-    transport: httpx2.BaseTransport | None = None
+    transport: Callable[[ModuleType], Any] | None = None
+
+    def through(self, library: ModuleType) -> dict[str, Any]:
+        return {"transport": self.transport(library)} if self.transport else {}
 
 
 class Choice(NamedTuple):
@@ -76,7 +82,8 @@ class Notes:
         call[1] += arguments or ""
 
     def count(self, given: int | None, made: int | None) -> None:
-        self.usage = (given or 0, made or 0)
+        if given is not None or made is not None:
+            self.usage = (given or 0, made or 0)
 
     def answer(self) -> Answer:
         return Answer({number: self._whole(number) for number in sorted(self.choices)}, self.usage)
@@ -96,7 +103,7 @@ def parsed(text: str) -> Any:
 
 
 def openai_client(where: Where) -> openai.OpenAI:
-    http = openai.DefaultHttpxClient(transport=where.transport) if where.transport else None
+    http = openai.DefaultHttpxClient(**where.through(httpx2))
     return openai.OpenAI(
         base_url=where.url, api_key="none", max_retries=0, default_headers=where.headers, http_client=http
     )
@@ -136,7 +143,7 @@ def completions(where: Where, path: str, body: dict[str, Any]) -> Answer:
     with openai_client(where) as client:
         stream = client.post(path, cast_to=Completion, body=body, stream=True, stream_cls=openai.Stream[Completion])
         with stream:
-            for chunk in stream:
+            for chunk in filter(None, stream):  # llama.cpp's first event is `null` where it answers several prompts
                 for choice in chunk.choices:
                     notes.hear(choice.text, finish=choice.finish_reason, choice=choice.index)
                 if chunk.usage:
@@ -175,7 +182,7 @@ def _event(event: Any, notes: Notes) -> None:
 
 def messages(where: Where, path: str, body: dict[str, Any]) -> Answer:
     """anthropic-python's own sum of a stream's events."""
-    http = anthropic.DefaultHttpxClient(transport=where.transport) if where.transport else None
+    http = anthropic.DefaultHttpxClient(**where.through(httpx2))
     client = anthropic.Anthropic(
         base_url=where.url, api_key="none", max_retries=0, default_headers=where.headers, http_client=http
     )
@@ -248,7 +255,7 @@ def _frame(kind: str, data: dict[str, Any], notes: Notes) -> None:
 
 def events(where: Where, path: str, body: dict[str, Any]) -> list[tuple[str, Any]]:
     """(id, JSON) of every event with data; a status that is none of success raises."""
-    with httpx2.Client(base_url=where.url, headers=where.headers, transport=where.transport, timeout=60) as client:
+    with httpx2.Client(base_url=where.url, headers=where.headers, timeout=60, **where.through(httpx2)) as client:
         answer = client.post(path, json=body).raise_for_status()
     blocks = answer.text.split("\n\n")
     assert blocks.pop() == ""
@@ -259,8 +266,8 @@ def events(where: Where, path: str, body: dict[str, Any]) -> list[tuple[str, Any
 def api_chat(where: Where, path: str, body: dict[str, Any]) -> Answer:
     """ollama-python's chat."""
     notes = Notes()
-    with ollama.Client(where.url, headers=where.headers, **transport(where)) as client:
-        answer = client.chat(**{"stream": True} | body)
+    with ollama.Client(where.url, headers=where.headers, **where.through(httpx)) as client:
+        answer = client.chat(**{"model": "any", "stream": True} | body)
         for part in answer if body.get("stream", True) else [answer]:
             notes.hear(part.message.content, part.message.thinking, part.done_reason)
             for call in part.message.tool_calls or ():
@@ -273,16 +280,12 @@ def api_chat(where: Where, path: str, body: dict[str, Any]) -> Answer:
 def api_generate(where: Where, path: str, body: dict[str, Any]) -> Answer:
     """ollama-python's generate."""
     notes = Notes()
-    with ollama.Client(where.url, headers=where.headers, **transport(where)) as client:
-        for part in client.generate(**{"stream": True} | body):
+    with ollama.Client(where.url, headers=where.headers, **where.through(httpx)) as client:
+        for part in client.generate(**{"model": "any", "stream": True} | body):
             notes.hear(part.response, part.thinking, part.done_reason)
             if part.done:
                 notes.count(part.prompt_eval_count, part.eval_count)
     return notes.answer()
-
-
-def transport(where: Where) -> dict[str, Any]:
-    return {"transport": where.transport} if where.transport else {}
 
 
 READERS: dict[str, Reader] = {
@@ -296,5 +299,5 @@ READERS: dict[str, Reader] = {
 }
 """Endpoint to the reader that its server's makers, or its API's inventors, give out."""
 
-FAILURES = (openai.APIError, anthropic.APIError, ollama.ResponseError, httpx2.HTTPError, Failed)
+FAILURES = (openai.APIError, anthropic.APIError, ollama.ResponseError, httpx.HTTPError, httpx2.HTTPError, Failed)
 """What a reader raises for an answer that failed, or broke off."""

@@ -45,6 +45,8 @@ def _decode(frame: Frame) -> Iterable[Event] | None:
     data = frame.data or b""
     if data.strip() == b"[DONE]":
         return [End()]
+    if data == b"null":
+        return []  # the first event where several prompts are answered
     said = _decode_said(data)
     if said.error:
         return [failure.read(said.error)]

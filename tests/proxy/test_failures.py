@@ -8,7 +8,7 @@ import pytest
 
 from tests.proxy import speech
 from tests.proxy.speech import OPENAI, ask, sse
-from tests.wire.backend import Script, Talk
+from tests.wire.backend import Script, Talk, deaf
 from tests.wire.house import SECRET, House
 from tests.wire.message import END, answer, head, request
 
@@ -62,14 +62,7 @@ async def test_the_backend_has_no_name_that_resolves(transport: str) -> None:
 
 
 async def test_the_backend_is_slow_to_connect(transport: str) -> None:
-    """A listening socket whose queue is full takes no SYN."""
-    with socket.socket() as full, socket.socket() as one, socket.socket() as two:
-        full.bind(("127.0.0.1", 0))
-        full.listen(0)
-        for filler in (one, two):
-            filler.setblocking(False)
-            filler.connect_ex(full.getsockname())
-        url = f"http://127.0.0.1:{full.getsockname()[1]}"
+    with deaf() as url:
         config = f"""
 upstreams: {{ b: {{ url: '{url}', transport: {transport} }} }}
 defaults: {{ timeouts: {{ connect: 50ms }} }}

@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import socket
 import struct
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Self
 
 from tests.wire import eventually
@@ -16,7 +17,7 @@ RESET = struct.pack("ii", 1, 0)
 
 class Talk:
     """One request and what the backend does about it. `raw` is the request's bytes; `closed` is set when the sidecar
-    has closed the connection, at `closed_at` of the loop's clock; `heard` is for a test to set, when what was sent
+    has closed the connection, at `closed_at` of time.perf_counter; `heard` is for a test to set, when what was sent
     has arrived."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, raw: bytes) -> None:
@@ -75,12 +76,25 @@ class Talk:
         with contextlib.suppress(ConnectionError):
             data = await self.reader.read(1)
         if not data:
-            self.closed_at = asyncio.get_running_loop().time()
+            self.closed_at = time.perf_counter()
             self.closed.set()
         return data
 
 
 Script = Callable[[Talk], Awaitable[None]]
+
+
+@contextlib.contextmanager
+def deaf() -> Iterator[str]:
+    """The url of a socket that listens and accepts nobody: its queue is full, so that it takes no SYN."""
+    with socket.socket() as full, contextlib.ExitStack() as stack:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for _ in range(2):
+            filler = stack.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(full.getsockname())
+        yield f"http://127.0.0.1:{full.getsockname()[1]}"
 
 
 class Backend:

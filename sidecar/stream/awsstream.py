@@ -39,7 +39,7 @@ class EventStream:
     def eof(self) -> list[Frame]:
         rest = bytes(self._buffer[self._handed :])
         self._buffer.clear()
-        return [Frame(None, rest, partial=True)] if rest else []
+        return [Frame(b"", rest, partial=True)] if rest else []  # no message, and more than nothing: it was cut
 
     def _size(self, frames: list[Frame]) -> int:
         """The length of the message at the buffer's start; 0 while it is not known, or cannot be."""

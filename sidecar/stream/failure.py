@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from sidecar.stream import names
 from sidecar.stream.events import Error
 
 _KINDS = (
@@ -25,7 +26,7 @@ def read(said: Any, http_status: int = 0) -> Error:
     inner = _inner(said)
     if not isinstance(inner, dict):
         return _classify(str(inner) if inner else "the backend reported an error without a message", "", http_status)
-    message = _text(inner, "message", "msg", "detail", "errorText", "error_message", "reason")
+    message = _text(inner, "message", "Message", "msg", "detail", "errorText", "error_message", "reason")
     named = (_text(inner, key) for key in ("type", "error_type", "code", "status", "__type"))
     kind = next((name for name in named if name and name != "error" and not name.isdigit()), "")
     words = " ".join(_text(inner, key) for key in ("type", "code", "status", "error_type"))
@@ -51,6 +52,39 @@ def read_body(body: bytes, http_status: int, retry_after: str = "") -> Error:
     error = read(said or f"the backend answered {http_status}", http_status)
     seconds = float(retry_after) if re.fullmatch(r"\d{1,6}(\.\d{1,3})?", retry_after.strip()) else error.retry_after
     return msgspec.structs.replace(error, retry_after=seconds)
+
+
+def find(said: dict[str, Any], words: str, failed: bool) -> Error | None:
+    """The `Error` in JSON of any shape, keys in snake_case: what is called so, or a code that is not that of success.
+
+    `words` is the text that it says, and `failed` whether it says that it is an error itself.
+    """
+    for layer in names.layers(said, 3):
+        for key in ("error", "errors", "last_error", "error_msg", "error_message"):
+            inside = layer.get(key)
+            if any(inside.values()) if isinstance(inside, dict) else inside:
+                rest = {name: value for name, value in layer.items() if name != "error"}
+                told = inside if isinstance(inside, str) else _text(layer, "message", "msg", "detail")
+                return read(inside if isinstance(inside, dict | list) else rest | {"message": told, "code": _code(layer)})
+    if failed:
+        return read(said["data"] if said.get("data") else {"message": words, **said})
+    for part in (said, said.get("base_resp"), said.get("header")):
+        if isinstance(part, dict) and not words and _refused(part):
+            return read({**part, "code": _code(part), "message": _told(part)})
+    return None
+
+
+def _refused(said: dict[str, Any]) -> bool:
+    good = _code(said) in (0, "0", 200, "200", None, "", "ok", "OK", "success") and said.get("success") is not False
+    return not good and bool(_told(said))
+
+
+def _code(said: dict[str, Any]) -> Any:
+    return next((said[key] for key in names.CODES if key in said), 0)
+
+
+def _told(said: dict[str, Any]) -> str:
+    return _text(said, "message", "msg", "status_msg", "detail")
 
 
 def _inner(said: Any) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from sidecar.stream import dialects, failure
-from sidecar.stream.dialects import Decode
+from sidecar.stream.dialects import Decode, generic
 from sidecar.stream.events import (
     End,
     Error,
@@ -60,10 +60,13 @@ class StreamParser:
         self.unknown_frames = 0
         self._parse = parse
         self._framing = _framing(dialect, event_stream, self._auto)
+        self._decoders: dict[str, Decode] = {}  # those that a frame was recognised by
         self._decode: Decode = _decoder(dialect, shape, self._auto)
         self._thinking: dict[int, Thinking] | None = {} if think else None
         self._started = False
         self._plain = False  # the last frame was plain text
+        self._quoted = False  # plain text comes as JSON strings
+        self._null = ""  # a first `null`, a word only if the next frame is text too
         self._finished: dict[int, bool] = {}  # choice -> it said why it finished
         self._tool_calls: dict[int, ToolCalls] = {}
         self._snapshots: dict[int, str] = {}
@@ -85,19 +88,25 @@ class StreamParser:
         frames = self._framing.feed(chunk)
         events: list[Event] = []
         for frame in frames:
-            if frame.data is not None or frame.fault:
+            if frame.data is not None or frame.fault or frame.name:
                 self._frame(frame, events)
         return events, frames
 
     def eof(self, clean: bool = True) -> Parsed:
         """The body is over; `clean` is False when the connection broke before the body's own end."""
         events: list[Event] = []
+        alone = not self._started  # whether the rest is one document, and nothing else
         frames = self._framing.eof()
         for frame in frames:
             cut = frame.partial and frame.data is not None and not _complete(frame.data)
             clean = clean and not cut
             if (frame.data is not None and not cut) or frame.fault:
                 self._frame(frame, events)
+                # a JSON answer that was not streamed is whole, unless it says that more follows
+                self._plain = self._plain or (alone and bool(self._finished) and generic.is_body(frame))
+        if self._null and not self.done:
+            self.dialect, self._plain = "text", True
+            self._emit(TextDelta(self._null), events)
         if not self.done:
             self._close(clean, events)
         return events, frames
@@ -135,7 +144,7 @@ class StreamParser:
         """The frame is not the current dialect's: it may be another's, where that was left open."""
         data = frame.data or b""
         if not data:
-            return ()
+            return (End(),) if self._started and generic.is_end(frame.name) else ()
         self._plain = False
         said = _read(data)
         if frame.name == "error" and self.dialect not in ("auto", "text"):
@@ -143,15 +152,29 @@ class StreamParser:
             return (failure.read(data.decode("utf-8", "replace") if said is None else said),)
         plain = isinstance(self._framing, Sniff) and isinstance(self._framing.chosen, Text)
         name = "text" if plain else dialects.recognise(frame, said) if self._auto else ""
+        if name == "text" and not plain and isinstance(said, str) and (self._quoted or self.dialect != "text"):
+            # text that comes as JSON strings does so from its first word; in quotes among plain words it is plain
+            self._quoted = True
+            frame = Frame(said.encode(), frame.raw, frame.name)
+            said = _read(said.encode())
+            name = dialects.recognise(frame, said)
+        if name == "text" and not plain and data == b"null" and not self._null and self.dialect == "auto":
+            self._null = "null"  # llama.cpp's first event where it answers several prompts
+            return ()
         if name:
-            decode = dialects.load(name).decoder()
+            decode = self._decoders.setdefault(name, dialects.load(name).decoder())
             events = _understood(decode, frame)
             if events is not None:
-                # one plain line between JSON frames does not make the rest plain
+                # one plain line between JSON frames does not make the rest plain, nor a guess the rest guessed
                 self._plain = name == "text"
-                if not self._plain or plain:
+                known = self.dialect not in ("auto", "text")
+                if (not self._plain or plain) and not (known and name == "generic"):
                     self._decode = decode
-                self.dialect = name if self.dialect in ("auto", "text") or name != "text" else self.dialect
+                if not known or name not in ("text", "generic"):
+                    self.dialect = name
+                if self._null and name == "text":
+                    events = [TextDelta(self._null), *events]
+                self._null = ""
                 return events
         if not data.strip() or said == {}:
             return ()

@@ -1,8 +1,10 @@
 """Why a choice finished: what the providers call it, and our word (`events.FINISH_REASONS`)."""
 
 _WORDS = {
-    "stop": "stop end_turn stop_sequence eos eos_token complete completed done finished load unload success stop_token",
+    "stop": "stop end_turn stop_sequence eos eos_token complete completed done finished load unload success stop_token"
+    " normal end finish endoftext end_of_text",
     "length": "length limit max_tokens max_token model_length max_output_tokens incomplete"
+    " maximum_tokens max_new_tokens max_length token_limit"
     " model_context_window_exceeded",
     "tool_calls": "tool_calls tool_call tool_use function_call requires_action",
     "content_filter": "content_filter content_filtered guardrail_intervened safety recitation prohibited_content"

@@ -244,9 +244,23 @@ def test_a_named_dialect_takes_nothing_for_text() -> None:
 
 
 def test_anything_but_an_object_is_plain_text() -> None:
-    for word in ("42", "true", "null", '"a"', "[1]", "a: b", "[DONE"):
+    for word in ("42", "true", "null", "[1]", "a: b", "[DONE", '"a', 'a "b"'):
         reading = read(f"data: {word}\n\n".encode())
         assert (reading.text, reading.parser.dialect, reading.events[-1]) == (word, "text", End())
+
+
+def test_plain_text_may_come_as_json_strings() -> None:
+    reading = read(b'data: "a \\"b\\""\n\ndata: "\\n"\n\ndata: 7\n\n')
+    assert (reading.text, reading.parser.dialect, reading.events[-1]) == ('a "b"\n7', "text", End())
+
+
+def test_a_word_in_quotes_among_plain_words_keeps_them() -> None:
+    assert read(b'data: say\n\ndata: "a"\n\n').text == 'say"a"'
+
+
+def test_json_may_come_as_a_json_string() -> None:
+    reading = read(b"".join(b"data: %s\n\n" % json.dumps(line[6:-2].decode()).encode() for line in (CHUNK, FINISH)))
+    assert (reading.text, reading.parser.dialect, reading.events[-1]) == ("a", "openai-chat", End())
 
 
 def test_a_broken_object_is_no_text() -> None:

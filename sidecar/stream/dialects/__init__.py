@@ -34,7 +34,9 @@ ORDER = (
     "openai-responses",
     "gemini",
     "ollama",
+    "bedrock-agents",
     "bedrock",
+    "sagemaker",
     "lmstudio",
     "cohere",
     "openai-assistants",
@@ -83,9 +85,9 @@ def load(name: str) -> Any:
     return import_module(f"{__name__}.{name.replace('-', '_')}")
 
 
-def recognise(frame: Frame, said: Any) -> str:
+def recognise(frame: Frame, said: Any, among: tuple[str, ...] = ORDER) -> str:
     """The name of the dialect whose frame this is; empty where none knows it."""
-    return next((name for name in ORDER if _matches(name, frame, said)), "")
+    return next((name for name in among if _matches(name, frame, said)), "")
 
 
 def _matches(name: str, frame: Frame, said: Any) -> bool:

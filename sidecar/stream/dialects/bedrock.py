@@ -31,14 +31,23 @@ from sidecar.stream.reasons import canonical
 
 PATHS = ("/converse-stream", "/invoke-with-response-stream")
 
-_CONVERSE = frozenset("messageStart contentBlockStart contentBlockDelta contentBlockStop messageStop metadata".split())
-_OWN = _CONVERSE | {"outputText", "generation", "outputs"}
+_CONVERSE = {
+    "messageStart": "role",
+    "contentBlockStart": "contentBlockIndex",
+    "contentBlockDelta": "contentBlockIndex",
+    "contentBlockStop": "contentBlockIndex",
+    "messageStop": "stopReason",
+    "metadata": "usage",
+}
+"""Event -> the key that is always in it, since others call their events the same."""
+_OWN = _CONVERSE.keys() | {"outputText", "generation", "outputs"}
 
 
 def matches(frame: Frame, said: Any) -> bool:
     if not isinstance(said, dict):
         return False
-    named = frame.name in _CONVERSE or frame.name.endswith("Exception") or (frame.name == "chunk" and "bytes" in said)
+    key = "bytes" if frame.name == "chunk" else _CONVERSE.get(frame.name)
+    named = key in said if key else frame.name.endswith("Exception")
     return named or (not frame.name and isinstance(pointers.at(said, "/output/message"), dict) and "stopReason" in said)
 
 

@@ -11,7 +11,7 @@ import msgspec
 
 from sidecar.stream import failure, pointers
 from sidecar.stream.dialects import Decode
-from sidecar.stream.events import Event, Finish, ReasoningDelta, Start, TextSnapshot, ToolCallDelta
+from sidecar.stream.events import Event, Finish, ReasoningDelta, Start, TextDelta, ToolCallDelta
 from sidecar.stream.framing import Frame
 from sidecar.stream.reasons import canonical
 
@@ -26,36 +26,52 @@ def matches(frame: Frame, said: Any) -> bool:
 
 
 def decoder() -> Decode:
-    return _decode
+    return _Decoder().decode
 
 
-def _decode(frame: Frame) -> Iterable[Event] | None:
-    said = msgspec.json.decode(frame.data or b"")
-    if not matches(frame, said):
-        return None
-    if not isinstance(said.get("output"), dict):
-        return [failure.read(said)]
-    return list(_output(said))
+class _Decoder:
+    def __init__(self) -> None:
+        self._before: dict[tuple[Any, ...], str] = {}  # what was said of each thing so far
+        self._incremental = False
+
+    def decode(self, frame: Frame) -> Iterable[Event] | None:
+        said = msgspec.json.decode(frame.data or b"")
+        if not matches(frame, said):
+            return None
+        if not isinstance(said.get("output"), dict):
+            return [failure.read(said)]
+        return [*self._output(said), *_last(said)]
+
+    def _output(self, said: Any) -> Iterable[Event]:
+        yield Start(id=pointers.text(said, "/request_id"))
+        for number, choice in enumerate(_choices(said)):
+            thoughts = pointers.text(choice, "/message/reasoning_content")
+            if thoughts := self._fresh(thoughts, "thoughts", number):
+                yield ReasoningDelta(thoughts, number)
+            words = pointers.text(choice, "/message/content", "/text", "/message/content/0/text")
+            if words := self._fresh(words, "text", number):
+                yield TextDelta(words, number)
+            calls = pointers.at(choice, "/message/tool_calls")
+            for place, call in enumerate(calls if isinstance(calls, list) else ()):
+                index = pointers.count(call, "/index")
+                text = self._fresh(pointers.text(call, "/function/arguments"), "call", number, place, index)
+                name = pointers.text(call, "/function/name")
+                yield ToolCallDelta(index, pointers.text(call, "/id"), name, text, number)
+
+    def _fresh(self, said: str, *of: Any) -> str:
+        """What is new: all of it once anything did not begin with what was said before."""
+        before = self._before.get(of, "")
+        self._incremental = self._incremental or (bool(said) and not said.startswith(before))
+        self._before[of] = said or before
+        return said if self._incremental else said[len(before) :]
 
 
-def _output(said: Any) -> Iterable[Event]:
-    yield Start(id=pointers.text(said, "/request_id"))
-    output = said["output"]
-    choices = output.get("choices") if isinstance(output.get("choices"), list) else [output]
-    for number, choice in enumerate(choices):
-        if thoughts := pointers.text(choice, "/message/reasoning_content"):
-            yield ReasoningDelta(thoughts, number)
-        if words := pointers.text(choice, "/message/content", "/text", "/message/content/0/text"):
-            yield TextSnapshot(words, number)
-        calls = pointers.at(choice, "/message/tool_calls")
-        for call in calls if isinstance(calls, list) else ():
-            yield ToolCallDelta(
-                pointers.count(call, "/index"),
-                pointers.text(call, "/id"),
-                pointers.text(call, "/function/name"),
-                pointers.text(call, "/function/arguments"),
-                number,
-            )
+def _choices(said: Any) -> list[Any]:
+    choices = said["output"].get("choices")
+    return choices if isinstance(choices, list) else [said["output"]]
+
+
+def _last(said: Any) -> Iterable[Event]:
     yield from pointers.usage(
         said.get("usage"),
         "/input_tokens",
@@ -64,7 +80,7 @@ def _output(said: Any) -> Iterable[Event]:
         "/prompt_tokens_details/cached_tokens",
         "/output_tokens_details/reasoning_tokens",
     )
-    for number, choice in enumerate(choices):
+    for number, choice in enumerate(_choices(said)):
         raw = pointers.text(choice, "/finish_reason")
         if raw and raw != "null":
             yield Finish(canonical(raw), raw, number)

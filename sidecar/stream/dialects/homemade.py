@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from sidecar.stream import failure
+from sidecar.stream import failure, names
 from sidecar.stream.dialects import Decode
 from sidecar.stream.events import (
     End,
@@ -33,17 +33,21 @@ PING = b": ping\n\n"
 _STATUS = ("status", "progress", "info")
 _COUNTS = ("input_tokens", "output_tokens", "total_tokens", "cached_input_tokens", "reasoning_tokens")
 _END = ("complete", "done", "end")
+_NAMES = ("", "message", "data", "error")  # an event that is called otherwise is the next dialect's
+_RICH = frozenset(
+    (*names.FINISH, *names.CALLS, *names.REASONING, "usage", "usage_metadata", "response_metadata", "message_type")
+)  # what says more than these formats do is the next dialect's
 _RESERVED = ("message", "content", "progress", "choice", "tool_call", "name", "value")
 
 
 def matches(frame: Frame, said: Any) -> bool:
     if (frame.data or b"").strip() == b"[DONE]" or frame.name == "error":
         return True
-    if not isinstance(said, dict):
+    if not isinstance(said, dict) or frame.name not in _NAMES:
         return False
     return (
-        isinstance(said.get("chunk"), str)
-        or isinstance(said.get("content"), str)
+        (isinstance(said.get("chunk"), str) and not _RICH & said.keys())
+        or (isinstance(said.get("content"), str) and not _RICH & said.keys())
         or said.get("done") is True
         or bool(said.get("error"))
         or _enveloped(said)
@@ -79,7 +83,7 @@ def _plain(said: dict[str, Any]) -> Iterable[Event]:
     if kind == "error" or said.get("error"):
         yield failure.read(said["error"] if said.get("error") else words)
     elif kind in _STATUS:
-        yield Status(words, _progress(said))
+        yield status(words, _progress(said))
     elif kind in _END:
         # the whole answer again, or a farewell: not text, and not lost
         yield from [Extension("final", words)] if words else ()
@@ -87,6 +91,11 @@ def _plain(said: dict[str, Any]) -> Iterable[Event]:
     else:
         yield from [TextDelta(words)] if words else ()
         yield from [End()] if said.get("done") is True else ()
+
+
+def status(words: str, data: dict[str, Any]) -> Event:
+    """A status, unless its words are those by which the envelope's own are known."""
+    return Extension("status", words) if words in ("extension", "tool_call", "reasoning") else Status(words, data)
 
 
 def _progress(said: dict[str, Any]) -> dict[str, Any]:

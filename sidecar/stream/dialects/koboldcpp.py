@@ -1,15 +1,16 @@
 """KoboldCpp's own stream: `event: message` and `{"token", "finish_reason"}`. Wire: github.com/LostRuins/koboldcpp"""
 
-from sidecar.stream.shapes import Shape, shaped
+from typing import Any
+
+from sidecar.stream import pointers
+from sidecar.stream.dialects.generic import decoder
+from sidecar.stream.framing import Frame
+
+__all__ = ["PING", "decoder", "matches"]
 
 PING = b": ping\n\n"
-matches, decoder = shaped(
-    Shape(marks=("/token",), text=("/token",), finish=("/finish_reason",)),
-    Shape(
-        marks=("/results/0/text",),
-        text=("/results/0/text",),
-        finish=("/results/0/finish_reason",),
-        input_tokens=("/results/0/prompt_tokens",),
-        output_tokens=("/results/0/completion_tokens",),
-    ),
-)
+
+
+def matches(frame: Frame, said: Any) -> bool:
+    """Its frame, or its answer without streaming."""
+    return isinstance(pointers.at(said, "/token"), str) or isinstance(pointers.at(said, "/results/0/text"), str)

@@ -92,6 +92,8 @@ def decoder() -> Decode:
         if not named and (chunk.model or chunk.id):
             events.append(Start(chunk.model or "", chunk.id or ""))
         for choice in chunk.choices:
+            if choice.message and named and chunk.object == "chat.completion":
+                choice.message = None  # MiniMax says all of it again at the end
             _choice(choice, events)
         if chunk.usage:
             events.append(usage(chunk.usage))

@@ -23,6 +23,7 @@ def matches(frame: Frame, said: Any) -> bool:
 
 def decoder() -> Decode:
     spoken = False
+    segments: list[str] = []
 
     def decode(frame: Frame) -> Iterable[Event] | None:
         nonlocal spoken
@@ -39,9 +40,11 @@ def decoder() -> Decode:
                 spoken = True
                 return [TextDelta(words)] if (words := pointers.text(said, "/delta")) else []
             case "transcript.text.segment":
+                segments.append(pointers.text(said, "/text"))
                 return [Extension("segment", said)]
             case "transcript.text.done":
-                whole = [] if spoken else [TextDelta(words)] if (words := pointers.text(said, "/text")) else []
+                words = "" if spoken else pointers.text(said, "/text") or "".join(segments)
+                whole = [TextDelta(words)] if words else []
                 counted = pointers.usage(said.get("usage"), "/input_tokens", "/output_tokens", "/total_tokens")
                 return [*whole, *counted, Finish("stop"), End()]
         return [Extension(said["type"], said)]

@@ -21,7 +21,9 @@ _NAMES = ("output", "error", "done", "logs")
 def matches(frame: Frame, said: Any) -> bool:
     if isinstance(said, dict) and not frame.name:
         return "output" in said and "status" in said and "logs" in said
-    return frame.name == "output" or (frame.name in ("done", "logs") and not isinstance(said, str))
+    return (frame.name == "output" and not isinstance(said, dict)) or (
+        frame.name in ("done", "logs") and not isinstance(said, str)
+    )
 
 
 def decoder() -> Decode:

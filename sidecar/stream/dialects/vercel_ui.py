@@ -30,7 +30,8 @@ PING = b": ping\n\n"
 _TYPES = frozenset(
     "start start-step text-start text-delta text-end reasoning-start reasoning-delta reasoning-end tool-input-start"
     " tool-input-delta tool-input-available tool-input-error tool-output-available tool-output-error source-url"
-    " source-document file error abort finish-step finish message-metadata".split()
+    " source-document file error abort finish-step finish message-metadata"
+    " step-start step-finish tool-call tool-result raw".split()
 )
 
 
@@ -55,7 +56,10 @@ class _Decoder:
         if not matches(frame, said):
             return None
         kind = said["type"]
-        words = pointers.text(said, "/delta")
+        if isinstance(said.get("payload"), dict):
+            # Mastra wraps the parts of the SDK's own stream, which also name the text otherwise
+            said = {**said, **said["payload"]}
+        words = pointers.text(said, "/delta", "/text", "/textDelta")
         match kind:
             case "start":
                 return [Start(id=pointers.text(said, "/messageId"))]
@@ -81,8 +85,8 @@ class _Decoder:
                 return [ToolCallDelta(number, call, name)]
             case "tool-input-delta":
                 return [ToolCallDelta(number, call, arguments=pointers.text(said, "/inputTextDelta"))]
-            case "tool-input-available":
-                whole = msgspec.json.encode(said.get("input") or {}).decode()
+            case "tool-input-available" | "tool-call":
+                whole = msgspec.json.encode(said.get("input") or said.get("args") or {}).decode()
                 return [ToolCallDelta(number, call, name), ToolCallEnd(number, arguments_text=whole)]
         return []
 
@@ -91,13 +95,14 @@ class _Decoder:
 
 
 def _finish(said: Any) -> Iterable[Event]:
+    places = ("/messageMetadata/usage", "/totalUsage", "/output/usage", "/usage")
     yield from pointers.usage(
-        pointers.at(said, "/messageMetadata/usage"),
+        next((counts for place in places if (counts := pointers.at(said, place))), None),
         "/inputTokens",
         "/outputTokens",
         "/totalTokens",
         "/cachedInputTokens",
         "/reasoningTokens",
     )
-    raw = pointers.text(said, "/finishReason", "/messageMetadata/finishReason") or "stop"
+    raw = pointers.text(said, "/finishReason", "/messageMetadata/finishReason", "/stepResult/reason") or "stop"
     yield Finish(canonical(raw), raw)

@@ -1,7 +1,15 @@
 """Writer's text completions: `{"value": text}`, no usage, no end mark: the end of the body is its end."""
 
-from sidecar.stream.shapes import Shape, shaped
+from typing import Any
+
+from sidecar.stream.dialects.generic import decoder
+from sidecar.stream.framing import Frame
+
+__all__ = ["ENDS_OPEN", "PING", "decoder", "matches"]
 
 PING = b": ping\n\n"
 ENDS_OPEN = True
-matches, decoder = shaped(Shape(marks=("/value",), text=("/value",)))
+
+
+def matches(frame: Frame, said: Any) -> bool:
+    return isinstance(said, dict) and said.keys() == {"value"} and isinstance(said["value"], str)

@@ -103,7 +103,7 @@ def test_check_of_a_bad_file_prints_every_problem(tmp_path: Path) -> None:
     result = run("check", str(path))
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr.splitlines() == [
-        f"{path}:2:24: url: b is not a URL; write http://HOST:PORT or https://HOST:PORT",
+        f"{path}:2:24: url: b is not a URL; write http://HOST:PORT, https://HOST:PORT or unix:///PATH",
         f"{path}:3:1: unknown key listn; did you mean listen?",
     ]
 

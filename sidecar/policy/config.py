@@ -121,12 +121,26 @@ class Policy(msgspec.Struct, frozen=True):
     rollout: Annotated[Rollout, _is("A share of the clients gets another format.")] = Rollout()
 
 
+class Tls(msgspec.Struct, frozen=True):
+    """How an https backend is trusted, and what it is shown. Files are PEM."""
+
+    ca: Annotated[str, _is("File of the authorities that are trusted; the system's store.")] = ""
+    cert: Annotated[str, _is("File of the certificate that is shown to the backend.")] = ""
+    key: Annotated[str, _is("File of its private key, where that is another.")] = ""
+    verify: Annotated[Literal["on", "off"], _is("off: any certificate is trusted.")] = "on"
+    server_name: Annotated[str, _is("What the certificate must name; the url's host.")] = ""
+
+
 class Upstream(msgspec.Struct, frozen=True):
     """A backend."""
 
     name: Annotated[str, _kind("identifier")]
     url: Annotated[
-        str, Meta(description="http(s)://HOST:PORT; app://: the app that a middleware wraps.", extra={"kind": "url"})
+        str,
+        Meta(
+            description="http(s)://HOST:PORT, or unix:///PATH; app://: the app that a middleware wraps.",
+            extra={"kind": "url"},
+        ),
     ]
     dialect: Annotated[
         str, Meta(description="What the backend speaks; auto: its first frames tell.", extra={"kind": "dialect"})
@@ -138,6 +152,7 @@ class Upstream(msgspec.Struct, frozen=True):
             extra={"kind": "host"},
         ),
     ] = "upstream"
+    tls: Annotated[Tls, _is("Of an https url.")] = Tls()
     pointers: Annotated[
         Shape | None, _is("A JSON stream of no dialect, described by where it says what (RFC 6901 pointers).")
     ] = None

@@ -69,6 +69,8 @@ def _check(document: Document, read: dict[str, Any]) -> None:
     known = list(upstreams) if isinstance(upstreams, dict) else []
     names: dict[str, int] = {}
     matches: dict[int, Match] = {}
+    for upstream in read.get("upstreams", []):
+        _check_transport(document, ("upstreams", upstream["name"]), upstream)
     _check_policy(document, ("defaults",), read.get("defaults", {}))
     for index, rule in enumerate(read.get("rules", [])):
         if rule is BAD:
@@ -79,6 +81,15 @@ def _check(document: Document, read: dict[str, Any]) -> None:
         if document.clean(("rules", index, "match")) and document.clean(("rules", index, "<<")):
             matches[index] = msgspec.convert(rule.get("match", {}), Match)
             _check_reach(document, matches, index)
+
+
+def _check_transport(document: Document, path: Path, upstream: dict[str, Any]) -> None:
+    url, tls = upstream.get("url", ""), {**upstream.get("tls", {})}
+    special = tls.pop("verify", "on") == "off" or bool(tls)
+    if upstream.get("transport") == "httpx2" and (url.startswith("unix:") or special):
+        document.say((*path, "transport"), "unix sockets and tls settings need the lean transport; remove this key")
+    if special and url and not url.startswith("https:"):
+        document.say((*path, "tls"), f"{url} is not https")
 
 
 def _check_policy(document: Document, path: Path, policy: dict[str, Any]) -> None:

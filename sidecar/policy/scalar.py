@@ -165,13 +165,15 @@ def _url(value: Any, words: Words) -> str:
         raise ValueError("the app that the middleware wraps answers; write app:// here")
     if "@" in value:
         raise ValueError("a URL with a password in it would be shown; let the client send the credentials")
+    if value.startswith("unix:///") and len(value) < 120 and value.isprintable():
+        return str(value)
     try:
         parts = urlsplit(value)
         authority = _AUTHORITY.fullmatch(parts.netloc)
     except ValueError:
         authority = None
     if not authority or parts.scheme not in ("http", "https") or not _port(authority[1] or "80"):
-        raise ValueError(f"{shown(value)} is not a URL; write http://HOST:PORT or https://HOST:PORT")
+        raise ValueError(f"{shown(value)} is not a URL; write http://HOST:PORT, https://HOST:PORT or unix:///PATH")
     if parts.path.strip("/") or parts.query or parts.fragment:
         raise ValueError(f"a request's own path goes upstream; write {parts.scheme}://{parts.netloc} alone")
     return f"{parts.scheme}://{parts.netloc}"
@@ -239,7 +241,7 @@ KINDS = {
     "path": Kind(_path, {**_PATTERN, "pattern": r"^[/*]"}),
     "method": Kind(_method, {"type": "string", "pattern": "^[A-Z0-9!#$%&'*+.^_`|~-]+$"}),
     "header": Kind(_header, {"type": "string", "pattern": f"^{_TOKEN.pattern}$"}),
-    "url": Kind(_url, {"type": "string", "pattern": "^(https?://[^/?#@]+/?|app://)$"}),
+    "url": Kind(_url, {"type": "string", "pattern": "^(https?://[^/?#@]+/?|unix:///.+|app://)$"}),
     "address": Kind(_address, {"type": "string", "pattern": "^.+:[0-9]{1,5}$"}),
     "host": Kind(_host, {"type": "string", "pattern": r"^[^\s/@]+$"}),
     "percent": Kind(

@@ -91,12 +91,15 @@ class Request:
         return bytes(message.get("body", b""))
 
     async def _rest(self, read: bytes) -> AsyncIterator[bytes]:
-        if read:
-            yield read
-        while self._more:
-            if part := await self._next():
-                yield part
-        self._uploaded.set()
+        try:
+            if read:
+                yield read
+            while self._more:
+                if part := await self._next():
+                    yield part
+        finally:
+            # an early answer ends the upload before its end, and the client may still leave
+            self._uploaded.set()
 
 
 def _below(root: str, target: bytes) -> bytes:

@@ -21,16 +21,26 @@ class Backend:
 
     def __init__(self, upstream: Upstream, transport: Transport | None = None) -> None:
         self.upstream = upstream
-        parts = urlsplit(upstream.url)
-        self.authority = parts.netloc.rpartition("@")[2].encode("idna" if not parts.netloc.isascii() else "ascii")
-        url = f"{parts.scheme}://{self.authority.decode()}"
+        host = urlsplit(upstream.url).netloc or "localhost"
+        self.authority = host.encode("ascii" if host.isascii() else "idna")
         self._transport: Transport
         if transport:
             self._transport = transport
         elif upstream.transport == "lean":
-            self._transport = Pool(upstream.name, Dialer(url))
+            tls = upstream.tls
+            self._transport = Pool(
+                upstream.name,
+                Dialer(
+                    upstream.url,
+                    ca=tls.ca,
+                    cert=tls.cert,
+                    key=tls.key,
+                    verify=tls.verify == "on",
+                    server_name=tls.server_name,
+                ),
+            )
         else:
-            self._transport = Stock(upstream.name, url)
+            self._transport = Stock(upstream.name, upstream.url)
 
     async def ask(self, method: str, target: bytes, request: list[Header], body: Body, timeouts: Timeouts) -> Answer:
         """The head of the answer is here when this returns. Raises Failure."""

@@ -17,7 +17,7 @@ demo: $(VENV)/run-time ## the main job, live; REPORT=DIR leaves timings and a pi
 	@python -m sidecar demo $(if $(REPORT),--report $(REPORT)) $(if $(BACKEND),--backend $(BACKEND)) $(ARGS)
 
 test: lint ## all that CI runs; TESTS=tests/stream/test_parser.py ARGS="-k name -x" for less
-	@.ci/packages nginx haproxy curl libgomp1 chromium
+	@.ci/packages nginx haproxy curl openssl chromium libgomp1 golang-go gcc libc6-dev
 	@python -m pytest $(TESTS) $(ARGS)
 
 test-real: $(VENV)/development ## the same answers directly and through the sidecar: REAL_OLLAMA=http://... REAL_VLLM=... and others

@@ -134,11 +134,25 @@ def test_the_pod_runs_what_exists(tmp_path: Path) -> None:
     assert container["restartPolicy"] == "Always"
     mount = container["volumeMounts"][0]["mountPath"]
     command, *arguments = [argument.replace(mount, str(tmp_path)) for argument in container["args"]]
-    assert isinstance(main.commands[command].make_context(command, arguments), click.Context)
+    parent = click.Context(main, info_name="sidecar", **main.context_settings)
+    assert main.commands[command].make_context(command, arguments, parent=parent).params["config"]
     ports = {port["name"]: str(port["containerPort"]) for port in container["ports"]}
     config = yaml.safe_load((ROOT / "config" / "sidecar.yaml").read_text())
     assert [ports["llm"], ports["admin"]] == [config[key].rpartition(":")[2] for key in ("listen", "admin")]
     assert objects["Service"]["spec"]["ports"][0]["targetPort"] in ports
+
+
+def test_setting_up_brings_every_program_that_tests_require() -> None:
+    brought = re.search(r"^test:.*\n\t@\.ci/packages (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert brought
+    required = {
+        program
+        for file in (ROOT / "tests").rglob("*.py")
+        for program in re.findall(r"\brequire\(\"([\w-]+)\"", file.read_text())
+    }
+    by_wheel = {"node", "npm"}
+    packages = {"golang-go" if program == "go" else program for program in required - by_wheel}
+    assert packages and packages <= set(brought[1].split())
 
 
 def test_the_map_names_every_part() -> None:

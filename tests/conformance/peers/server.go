@@ -18,7 +18,7 @@ func say(w http.ResponseWriter, status int, body string) {
 }
 
 func chunks(w http.ResponseWriter) {
-	for number := range 20 {
+	for number := 0; number < 20; number++ {
 		fmt.Fprintf(w, "piece %02d\n", number)
 		w.(http.Flusher).Flush()
 	}

@@ -217,13 +217,18 @@ class Exchange:
         self._life.observe(events, self._clock())
         if not (events and isinstance(events[-1], Error)):
             await self._pass(events, frames)
-        elif clean and not self._wire.normalises and self._parser.dialect == "auto":
+        elif clean and not self._wire.normalises and self._unknown():
             # bytes that nobody here understands ended as their sender wished
             await self._write(self._wire.encode([], frames))
         else:
             whole = [frame for frame in frames if not frame.partial]
             await self._write(self._wire.encode(events[:-1], whole))
             await self._fail(events[-1])
+
+    def _unknown(self) -> bool:
+        """Whether this was no stream of a known kind; a client that speaks one is owed an answer, not silence."""
+        parser = self._parser
+        return bool(parser and parser.dialect == "auto" and (parser.unknown_frames or not self._client_dialect))
 
     async def _write(self, data: bytes) -> float:
         """Write the bytes, if there are any; the seconds that the client let us wait."""

@@ -171,11 +171,19 @@ async def test_an_error_inside_a_200_passes_through_in_passthrough() -> None:
         assert (await house.told())["outcome"] == "rate_limited"
 
 
+@pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize("kind", ["text/event-stream", "application/json", "text/plain"])
-async def test_an_empty_answer_to_a_stream_request_is_truncated(kind: str) -> None:
-    async with House(sends(answer(b"", kind))) as house:
+async def test_an_empty_answer_to_a_stream_request_is_truncated(kind: str, format: str) -> None:
+    async with House(sends(answer(b"", kind)), f"defaults: {{ format: {format} }}") as house:
         reply = await house.ask(ask())
         assert (reply.status, speech.refused(reply)["outcome"]) == (502, "truncated")
+
+
+async def test_comments_alone_are_no_answer() -> None:
+    async with House(sends(answer(b": hi\n\n", "text/event-stream")), "defaults: { format: passthrough }") as house:
+        reply = await house.ask(ask())
+        assert reply.status == 200 and reply.body.startswith(b': hi\n\ndata: {"error":')
+        assert (await house.told())["outcome"] == "truncated"
 
 
 async def test_an_answer_that_breaks_off_before_its_first_word_is_a_status() -> None:

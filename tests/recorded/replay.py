@@ -47,7 +47,7 @@ def through(format: str, body: Body, path: str, size: int = 0) -> Body:
     content_type = (wire.content_type or body.content_type.encode()).decode()
     if not (events and isinstance(events[-1], Error)):
         return Body(out + encoded(wire, parser, events, frames), content_type)
-    out += wire.encode(events[:-1], frames)
+    out += wire.encode(events[:-1], [frame for frame in frames if not frame.partial])
     wire.dialect = wire.dialect or parser.dialect
     words = wire.failed(outcome.complete(events[-1]))
     return Body(out + words, content_type, bool(words))

@@ -65,7 +65,8 @@ def find(said: dict[str, Any], words: str, failed: bool) -> Error | None:
             if any(inside.values()) if isinstance(inside, dict) else inside:
                 rest = {name: value for name, value in layer.items() if name != "error"}
                 told = inside if isinstance(inside, str) else _text(layer, "message", "msg", "detail")
-                return read(inside if isinstance(inside, dict | list) else rest | {"message": told, "code": _code(layer)})
+                flat = rest | {"message": told, "code": _code(layer)}
+                return read(inside if isinstance(inside, dict | list) else flat)
     if failed:
         return read(said["data"] if said.get("data") else {"message": words, **said})
     for part in (said, said.get("base_resp"), said.get("header")):

@@ -18,7 +18,7 @@ from sidecar.proxy.outgoing import Outgoing, Upload
 
 MAX_HEAD_BYTES = 64 << 10
 MAX_HEADERS = 256
-MAX_WAITING_BYTES = 256 << 10
+MAX_WAITING_BYTES = 128 << 10
 """What may wait unread before the backend is no longer read from."""
 
 _IDLE, _HEAD, _BODY, _OVER = range(4)

@@ -27,7 +27,7 @@ from sidecar.stream.framing import Frame
 from sidecar.stream.wires import EVENT_STREAM
 
 MAX_FINAL = 1 << 20
-"""Characters of an answer beyond which `complete` leaves out `final_response`."""
+"""Bytes of an answer beyond which `complete` leaves out `final_response`."""
 
 _json = msgspec.json.Encoder().encode
 
@@ -35,17 +35,17 @@ _json = msgspec.json.Encoder().encode
 class _Choice:
     """What `complete` says of one choice."""
 
-    __slots__ = ("chunks", "finish_reason", "size", "texts", "tool_calls")
+    __slots__ = ("chunks", "finish_reason", "size", "text", "tool_calls")
 
     def __init__(self) -> None:
         self.chunks = 0
         self.size = 0
-        self.texts: list[str] = []
+        self.text = bytearray()  # as a list of words it takes 16 times its length
         self.tool_calls: list[dict[str, Any]] = []
         self.finish_reason = ""
 
     def said(self, of_all: dict[str, Any]) -> dict[str, Any]:
-        final: dict[str, Any] = {"final_response": "".join(self.texts)}
+        final: dict[str, Any] = {"final_response": self.text.decode()}
         if self.size > MAX_FINAL:
             final = {"final_response_omitted": True}
         return {**final, "finish_reason": self.finish_reason or "stop", **of_all, "tool_calls": self.tool_calls}
@@ -121,11 +121,12 @@ class EnvelopeV1:
             self._keep(choice, event.text)
 
     def _keep(self, choice: _Choice, text: str) -> None:
-        choice.size += len(text)
+        data = text.encode()
+        choice.size += len(data)
         if choice.size <= MAX_FINAL:
-            choice.texts.append(text)
+            choice.text += data
         else:
-            choice.texts.clear()
+            choice.text.clear()
 
     def _reasoning(self, event: ReasoningDelta, out: list[bytes]) -> None:
         tail = b',"choice":%d' % event.choice if event.choice else b""

@@ -10,8 +10,9 @@ import httpx2
 import pytest
 
 from tests.process import eventually
+from tests.real.answer import Answer
 from tests.real.llama_server import llama_process
-from tests.real.readers import CHAT, COMPLETIONS, FAILURES, MESSAGES, NATIVE, READERS, RESPONSES, Answer, Where
+from tests.real.readers import CHAT, COMPLETIONS, FAILURES, MESSAGES, NATIVE, READERS, RESPONSES, Where
 from tests.real.test_differential import ENDLESS, FORMATS, said
 from tests.sidecar_process import SidecarProcess
 

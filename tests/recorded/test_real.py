@@ -11,7 +11,8 @@ from typing import NamedTuple
 import pytest
 
 from sidecar.stream.events import End, Error, Event, Finish, ReasoningDelta, TextDelta, ToolCallEnd, Usage
-from tests.real.readers import FAILURES, READERS, Answer, Choice, Notes, Where, chat, envelope
+from tests.real.answer import Answer, Choice, Notes
+from tests.real.readers import FAILURES, READERS, Where, chat, envelope
 from tests.recorded.replay import Body, through
 from tests.stream.reading import assert_one_life, by, joined, read
 

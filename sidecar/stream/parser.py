@@ -126,7 +126,7 @@ class StreamParser:
             self._emit(Error("malformed", f"the backend sent {frame.fault}"), events)
             return
         self._event_id = self._event_id or bool(frame.id)
-        said = _understood(self._decode, frame)
+        said = None if frame.data is None else _understood(self._decode, frame)
         if said is None:
             said = self._recognise(frame)
         else:
@@ -143,8 +143,12 @@ class StreamParser:
     def _recognise(self, frame: Frame) -> Iterable[Event]:
         """The frame is not the current dialect's: it may be another's, where that was left open."""
         data = frame.data or b""
+        guess = self.dialect in dialects.GUESSES
+        if not data and frame.name == "error":
+            return (failure.read(""),)
         if not data:
-            return (End(),) if self._started and generic.is_end(frame.name) else ()
+            ended = self._started and generic.is_end(frame.name)
+            return (End() if guess else Finish("stop"),) if ended else ()
         self._plain = False
         said = _read(data)
         if frame.name == "error" and self.dialect not in ("auto", "text"):
@@ -164,6 +168,8 @@ class StreamParser:
         if name:
             decode = self._decoders.setdefault(name, dialects.load(name).decoder())
             events = _understood(decode, frame)
+            if events is not None and name == "generic" and not guess and self.dialect != "auto":
+                events = generic.beside(events)
             if events is not None:
                 # one plain line between JSON frames does not make the rest plain, nor a guess the rest guessed
                 self._plain = name == "text"

@@ -15,6 +15,8 @@ class Sniff:
 
     _FIELDS = (b"data", b"event", b"id", b"retry", b"error")
     _FIELD = re.compile(rb"[A-Za-z_-]{1,63}:")
+    _EVENT = re.compile(rb"[A-Za-z_-]{1,63}:\r?\n(?:data|event|id):")  # Flowise begins its events with `message:`
+    _BEGUN = re.compile(rb"[A-Za-z_-]{1,63}:\r?(?:\n[a-z]{0,5})?")
 
     def __init__(self, event_stream: bool = False, text: bool = True) -> None:
         self._event_stream = event_stream
@@ -72,6 +74,10 @@ class Sniff:
         ended = len(field) < len(body)
         if ended and (field in self._FIELDS or self._event_stream and self._FIELD.match(body)):
             return SSE()
+        if self._EVENT.match(body):
+            return SSE()
+        if self._BEGUN.fullmatch(body):
+            return None
         waiting = not ended and (
             any(name.startswith(field) for name in self._FIELDS) or self._event_stream and len(field) < 64
         )

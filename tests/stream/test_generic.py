@@ -12,8 +12,10 @@ from sidecar.stream.events import (
     End,
     Error,
     Event,
+    Extension,
     Finish,
     ReasoningDelta,
+    Status,
     TextDelta,
     ToolCallEnd,
     Usage,
@@ -713,6 +715,12 @@ def test_a_stream_that_nobody_described(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ROWS)
+def test_the_content_type_is_not_needed(name: str) -> None:
+    row = ROWS[name]
+    assert told(read(row.body.encode()).events) == row._replace(body="")
+
+
+@pytest.mark.parametrize("name", ROWS)
 def test_it_is_never_whole_before_its_end(name: str) -> None:
     """Cut between any two frames, cleanly: what was said is a beginning, and the end is not made up."""
     row = ROWS[name]
@@ -723,3 +731,48 @@ def test_it_is_never_whole_before_its_end(name: str) -> None:
         said = told(reading.events)
         assert row.text.startswith(said.text)
         assert said.error or said.text == row.text or reading.parser.dialect == "text"
+
+
+OPENAI, OPENAI_STOP = sse(DELTA), sse(STOP)
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        {"type": "citation_notes", "text": "a page"},
+        {"message": "connected"},
+        {"event": {"type": "status", "data": {"description": "Searching", "text": "no answer"}}},
+        {"tool_calls": [{"name": "f", "args": {}}]},
+    ],
+)
+def test_what_stands_beside_a_known_dialect_is_none_of_its_words(beside: Any) -> None:
+    reading = read((OPENAI + sse(beside) + OPENAI_STOP + sse("[DONE]")).encode())
+    assert (reading.text, reading.parser.dialect) == ("Fenland", "openai-chat")
+    assert Extension("unknown", beside) in reading.events
+
+
+def test_counts_beside_a_known_dialect_are_counted() -> None:
+    reading = read((OPENAI + OPENAI_STOP + sse({"meta": {"input_tokens": 7}}) + sse("[DONE]")).encode())
+    assert [e.input_tokens for e in reading.events if isinstance(e, Usage)] == [5, 7]
+
+
+def test_an_end_beside_a_known_dialect_does_not_silence_it() -> None:
+    reading = read((OPENAI + sse(("end", None)) + sse(DELTA)).encode())
+    assert (reading.text, reading.events[-1]) == ("FenFen", End())
+
+
+@pytest.mark.parametrize("event", ["connected", "session.opened", "ready"])
+def test_a_greeting_is_no_text(event: str) -> None:
+    reading = read(sse((event, {"message": "hello"}), {"text": "Fen"}, {"text": "land", "done": True}).encode())
+    assert reading.text == "Fenland"
+
+
+def test_a_status_of_a_stream_that_is_known_by_now() -> None:
+    reading = read(sse({"text": "Fen"}, {"type": "status", "text": "Searching"}, {"done": True}).encode())
+    assert Status("Searching") in reading.events
+
+
+@pytest.mark.parametrize("before", [OPENAI, sse("Fen"), sse({"text": "Fen"}), ""])
+def test_an_error_without_data(before: str) -> None:
+    last = read((before + sse(("error", None))).encode()).events[-1]
+    assert last == Error("upstream_error", "the backend reported an error without a message")

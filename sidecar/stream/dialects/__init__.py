@@ -2,7 +2,7 @@
 
 To add one, say `foo-chat`:
 
-1. Record it: `curl -N ... > tests/fixtures/foo-chat/basic.sse` (or `.ndjson`, `.json`), the bytes untouched.
+1. Record it: `curl -N ... > tests/fixtures/foo-chat/basic.sse` (or `.ndjson`, `.json`, `.txt`, `.bin`), bytes untouched.
 2. Write `foo_chat.py` here; the module's name is the dialect's name in the configuration. It has
 
        def matches(frame, said): ...   # whether this first frame, decoded to `said` (None: not JSON), is ours
@@ -11,6 +11,7 @@ To add one, say `foo-chat`:
    and where a client may speak it too (so that a passed-through stream can be pinged and can end in an error):
    `PATHS` (endings of request paths; or `speaks(path, query)`), `PING` (bytes) and `error_frame(error)` (bytes).
    `ENDS_OPEN = True`: it has no end mark. What a dialect does not say, it leaves out. Add the name to `ORDER`.
+   A stream of small objects of one shape is a page of pointers: see `shapes.Shape`, and `tgi.py` for one.
 3. `sidecar decode --dialect foo-chat --json tests/fixtures/foo-chat/basic.sse > .../basic.events.jsonl`, and read it.
 4. `make test`. Every fixture is run whole, byte by byte, cut in two everywhere, truncated and mutated.
 
@@ -61,6 +62,9 @@ ORDER = (
     "text",
 )
 """The order in which a first frame is offered: the more particular shape before the more general one."""
+
+GUESSES = ORDER[ORDER.index("koboldcpp") :]
+"""Those whose frames may as well be another's."""
 
 ODD = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
 """What a dialect raises at a frame whose values are of other types than its own: it is not the dialect's."""

@@ -14,6 +14,7 @@ from sidecar.stream import dialects, failure, names, pointers
 from sidecar.stream.dialects import Decode
 from sidecar.stream.dialects.homemade import status
 from sidecar.stream.events import (
+    CONTENT,
     End,
     Error,
     Event,
@@ -44,13 +45,16 @@ _PIECE = re.compile(r"(?:\w+_)?(?:token|text|delta|chunk|answer|add|partial|stre
 _OTHERS = re.compile(
     r"(?:human|user|system|tool|function)(?:_message)?(?:_chunk)?|on_(?!chat_model_s|llm_s|llm_new)\w+"
 )
-_STATUS = re.compile(r"(?:\w+_)?(?:status|progress|info|started|start|begin|created|queued|init|step|loading)(?:_\w+)?")
+_STATUS = re.compile(
+    r"(?:\w+_)?(?:status|progress|info|started|start|begin|created|queued|init|step|loading|connect\w*|open\w*|ready|ack"
+    r"|welcome|session)(?:_\w+)?"
+)
 _ASIDE = re.compile(
     r"(?:\w+_)?(?:question|input|verbose|follow|source|document|citation|reference|metadata|meta|title|suggest|suggested"
     r"|log|trace|debug|tool|node|chain|retriever|usage)s?(?:_\w+)?"
 )
 _WRAPS = ("data", "event", "payload", "chunk", "response", "result", "body")
-_KNOWN = dialects.ORDER[: dialects.ORDER.index("koboldcpp")]
+_KNOWN = dialects.ORDER[: -len(dialects.GUESSES)]
 _ARGUMENTS = ("/function/arguments", "/arguments", "/args", "/input")
 
 
@@ -69,6 +73,12 @@ def decoder() -> Decode:
 def is_end(name: str) -> bool:
     """Whether an event that is called so is the end of its stream."""
     return _is(_END, name)
+
+
+def beside(events: Iterable[Event]) -> list[Event] | None:
+    """What a frame may add to a stream of another dialect: no words, and not the end; None where it has words."""
+    kept = [Finish("stop") if isinstance(event, End) else event for event in events]
+    return None if any(isinstance(event, CONTENT) for event in kept) else kept
 
 
 def is_body(frame: Frame) -> bool:

@@ -9,10 +9,8 @@ closed tab's, and going on to generate for nobody costs more than a client that 
 """
 
 import asyncio
-import logging
 import socket
 import struct
-import traceback
 from functools import partial
 from typing import Any
 from urllib.parse import unquote
@@ -200,9 +198,7 @@ class Connection(asyncio.Protocol):
         error = None if task.cancelled() else task.exception()
         unfinished = not (cycle.over or cycle.disconnected)
         if error or (unfinished and not task.cancelled()):
-            frames = traceback.extract_tb(error.__traceback__)[-5:] if error else ()
-            where = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
-            log.event(logging.ERROR, "app_failed", error=type(error).__name__ if error else "unfinished", where=where)
+            log.failed("app_failed", error)
         if not unfinished:
             return
         if cycle.started:

@@ -5,7 +5,6 @@ Two facts decide what a failure looks like. *Started*: the status line is out; b
 the client's format has no word for it, by breaking the connection: never by a clean end.
 """
 
-import logging
 import os
 import time
 from collections.abc import Callable
@@ -26,11 +25,10 @@ from sidecar.stream.events import CONTENT, End, Error, Event
 from sidecar.stream.framing import Frame
 from sidecar.stream.parser import StreamParser
 from sidecar.stream.wires import EVENT_STREAM, Wire, make, padding
+from sidecar.telemetry import log
 from sidecar.telemetry.life import Life
 
 MAX_ERROR_BODY = 1 << 20
-
-log = logging.getLogger(__name__)
 
 
 class Exchange:
@@ -77,8 +75,8 @@ class Exchange:
         """Serve the exchange to its end. Whatever happens, it has one outcome and its resources are free."""
         try:
             await self._guarded()
-        except Exception:
-            log.exception("the relay failed")
+        except Exception as error:
+            log.failed("relay_failed", error, stream=self._life.stream_id)
             await self._fail(Error("sidecar_error", OUTCOMES["sidecar_error"].message))
         finally:
             status = 499 if self._outcome == "client_left" else self._downstream.status

@@ -6,6 +6,7 @@ Non-ASCII and control characters leave escaped: a client's words cannot break a 
 import json
 import logging
 import time
+import traceback
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
@@ -30,6 +31,13 @@ def event(level: int, name: str, **fields: Any) -> None:
     """Log what happened; `fields` are JSON values and follow `ts`, `level` and `event`."""
     if _log.isEnabledFor(level):
         _log.log(level, name, extra={"fields": fields})
+
+
+def failed(name: str, error: BaseException | None, **fields: Any) -> None:
+    """Log a fault of our own: its kind and where it was, never its words, which may be a client's."""
+    frames = traceback.extract_tb(error.__traceback__)[-5:] if error else ()
+    where = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
+    event(logging.ERROR, name, error=type(error).__name__ if error else "unfinished", where=where, **fields)
 
 
 class Json(logging.Formatter):

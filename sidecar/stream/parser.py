@@ -241,12 +241,15 @@ class StreamParser:
 
     def _use(self, event: Usage, events: list[Event]) -> None:
         # a count only grows: a zero after more than that is a field left empty (watsonx, Ollama)
-        known = {
-            key: value
-            for key, value in msgspec.structs.asdict(event).items()
-            if value or (value is not None and not getattr(self._usage, key))
-        }
-        self._usage = msgspec.structs.replace(self._usage, **known)
+        known = self._usage
+        self._usage = Usage(
+            _more(event.input_tokens, known.input_tokens),
+            _more(event.output_tokens, known.output_tokens),
+            _more(event.total_tokens, known.total_tokens),
+            _more(event.cached_input_tokens, known.cached_input_tokens),
+            _more(event.reasoning_tokens, known.reasoning_tokens),
+            event.source,
+        )
         events.append(self._usage)
 
     def _finish(self, event: Finish, events: list[Event]) -> None:
@@ -306,6 +309,10 @@ def _decoder(dialect: str, shape: Shape | None, auto: bool) -> Decode:
 
 def _thought(told: list[tuple[bool, str]], choice: int, events: list[Event]) -> None:
     events += [ReasoningDelta(text, choice) if thoughts else TextDelta(text, choice) for thoughts, text in told]
+
+
+def _more(new: int | None, known: int | None) -> int | None:
+    return new or (new if known is None else known)
 
 
 def _unknown(frame: Frame) -> None:

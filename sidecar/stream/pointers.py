@@ -14,9 +14,9 @@ def _steps(pointer: str) -> tuple[str, ...]:
 def at(said: Any, pointer: str) -> Any:
     """The value that an RFC 6901 pointer names."""
     for step in _steps(pointer):
-        if isinstance(said, dict):
+        if type(said) is dict:
             said = said.get(step)
-        elif isinstance(said, list) and step.isdecimal() and int(step) < len(said):
+        elif type(said) is list and step.isdecimal() and int(step) < len(said):
             said = said[int(step)]
         else:
             return None
@@ -43,10 +43,9 @@ def count(said: Any, *pointers: str) -> int | None:
 
 def number(value: Any) -> int | None:
     """A whole number of zero or more, also where it is written with a point, as Titan does; None for all else."""
-    if isinstance(value, float) and value.is_integer():
+    if type(value) is float and value.is_integer():
         value = int(value)
-    whole = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 53
-    return value if whole else None
+    return value if type(value) is int and 0 <= value < 1 << 53 else None
 
 
 def usage(

@@ -2,7 +2,7 @@
 
 To add one, say `foo-chat`:
 
-1. Record it: `curl -N ... > tests/fixtures/foo-chat/basic.sse` (or `.ndjson`, `.json`, `.txt`, `.bin`), bytes untouched.
+1. Record it: `curl -N ... > tests/fixtures/foo-chat/basic.sse` (or .ndjson, .json, .txt, .bin), the bytes untouched.
 2. Write `foo_chat.py` here; the module's name is the dialect's name in the configuration. It has
 
        def matches(frame, said): ...   # whether this first frame, decoded to `said` (None: not JSON), is ours

@@ -23,8 +23,10 @@ from sidecar.stream.events import (
     TextDelta,
     ToolCallDelta,
     ToolCallEnd,
+    Usage,
 )
 from sidecar.stream.framing import Frame
+from sidecar.stream.pointers import number
 from sidecar.stream.reasons import canonical
 
 # Google's SDKs die on a comment (Python 3.4) or lose the event behind it (JavaScript 3.1); this they read as nothing.
@@ -50,54 +52,75 @@ def decoder() -> Decode:
     return _Decoder().decode
 
 
+class _Part(msgspec.Struct, gc=False, rename="camel"):
+    text: str | None = None
+    thought: bool | None = None
+    function_call: dict[str, Any] | None = None
+    executable_code: Any = None
+    code_execution_result: Any = None
+    inline_data: Any = None
+
+
+class _Content(msgspec.Struct, gc=False):
+    parts: list[_Part] | None = None
+
+
+class _Candidate(msgspec.Struct, gc=False, rename="camel"):
+    index: int | None = None
+    content: _Content | None = None
+    finish_reason: str | None = None
+
+
+class _Chunk(msgspec.Struct, gc=False, rename="camel"):
+    candidates: list[_Candidate] | None = None
+    usage_metadata: dict[str, Any] | None = None
+    prompt_feedback: Any = None
+    model_version: str | None = None
+    response_id: str | None = None
+    error: Any = None
+
+
+_decode = msgspec.json.Decoder(_Chunk).decode
+
+
 class _Decoder:
     def __init__(self) -> None:
+        self._named = False
         self._partial: dict[int, tuple[str, str, Any]] = {}  # choice -> id, name and arguments of a call in pieces
 
     def decode(self, frame: Frame) -> Iterable[Event] | None:
-        said = msgspec.json.decode(frame.data or b"")
-        if isinstance(said, dict) and said.get("error"):
-            return [failure.read(said)]
-        if not matches(frame, said):
+        chunk = _decode(frame.data or b"")
+        if chunk.error:
+            return [failure.read(chunk.error)]
+        if chunk.candidates is None and chunk.usage_metadata is None and chunk.prompt_feedback is None:
             return None
-        return list(self._said(said))
+        events: list[Event] = []
+        if not self._named:
+            self._named = True
+            events.append(Start(chunk.model_version or "", chunk.response_id or ""))
+        for place, candidate in enumerate(chunk.candidates or ()):
+            self._candidate(candidate, max(0, candidate.index or place), events)
+        if chunk.usage_metadata:
+            events += _usage(chunk.usage_metadata)
+        if blocked := pointers.text(chunk.prompt_feedback, "/blockReason"):
+            events.append(Error("content_filtered", f"the prompt was blocked: {blocked}", type=blocked))
+        return events
 
-    def _said(self, said: dict[str, Any]) -> Iterable[Event]:
-        yield Start(pointers.text(said, "/modelVersion"), pointers.text(said, "/responseId"))
-        for number, candidate in enumerate(said.get("candidates") or ()):
-            if isinstance(candidate, dict):
-                yield from self._candidate(candidate, pointers.count(candidate, "/index") or number)
-        yield from pointers.usage(
-            said.get("usageMetadata"),
-            "/promptTokenCount",
-            "/candidatesTokenCount",
-            "/totalTokenCount",
-            "/cachedContentTokenCount",
-            "/thoughtsTokenCount",
-        )
-        if blocked := pointers.text(said, "/promptFeedback/blockReason"):
-            yield Error("content_filtered", f"the prompt was blocked: {blocked}", type=blocked)
-
-    def _candidate(self, candidate: dict[str, Any], choice: int) -> Iterable[Event]:
-        parts = pointers.at(candidate, "/content/parts")
-        for part in parts if isinstance(parts, list) else ():
-            if isinstance(part, dict):
-                yield from self._part(part, choice)
-        if raw := pointers.text(candidate, "/finishReason"):
-            yield from self._call_ends(choice)
+    def _candidate(self, candidate: _Candidate, choice: int, events: list[Event]) -> None:
+        for part in (candidate.content.parts or ()) if candidate.content else ():
+            if part.text:
+                events.append(ReasoningDelta(part.text, choice) if part.thought else TextDelta(part.text, choice))
+            if part.function_call is not None:
+                events += self._call(part.function_call, choice)
+            if part.executable_code is not None or part.code_execution_result is not None:
+                name = "codeExecutionResult" if part.executable_code is None else "executableCode"
+                events.append(Status("server_tool", {"name": name}))
+            if part.inline_data is not None:
+                events.append(Extension("inline_data", part.inline_data))
+        if raw := candidate.finish_reason:
+            events += self._call_ends(choice)
             if raw != "FINISH_REASON_UNSPECIFIED":
-                yield Finish(canonical(raw), raw, choice)
-
-    def _part(self, part: dict[str, Any], choice: int) -> Iterable[Event]:
-        if words := pointers.text(part, "/text"):
-            yield ReasoningDelta(words, choice) if part.get("thought") else TextDelta(words, choice)
-        if isinstance(part.get("functionCall"), dict):
-            yield from self._call(part["functionCall"], choice)
-        for name in ("executableCode", "codeExecutionResult"):
-            if name in part:
-                yield Status("server_tool", {"name": name})
-        if "inlineData" in part:
-            yield Extension("inline_data", part["inlineData"])
+                events.append(Finish(canonical(raw), raw, choice))
 
     def _call(self, call: dict[str, Any], choice: int) -> Iterable[Event]:
         name, call_id = pointers.text(call, "/name"), pointers.text(call, "/id")
@@ -119,6 +142,14 @@ class _Decoder:
     def _call_ends(self, choice: int) -> Iterable[Event]:
         if choice in self._partial:
             yield from _whole(*self._partial.pop(choice), choice)
+
+
+def _usage(said: dict[str, Any]) -> list[Event]:
+    given, made = number(said.get("promptTokenCount")), number(said.get("candidatesTokenCount"))
+    if given is None and made is None:
+        return []
+    total, cached = number(said.get("totalTokenCount")), number(said.get("cachedContentTokenCount"))
+    return [Usage(given, made, total, cached, number(said.get("thoughtsTokenCount")))]
 
 
 def _whole(call_id: str, name: str, arguments: Any, choice: int) -> Iterable[Event]:

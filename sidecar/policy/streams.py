@@ -9,7 +9,14 @@ from sidecar.policy.config import Policy
 
 Headers = Iterable[tuple[bytes, bytes]]
 
-_STREAMING_PATHS = (":streamGenerateContent", "/converse-stream", "/invoke-with-response-stream", "/generate_stream")
+_STREAMING_PATHS = (
+    ":streamGenerateContent",
+    "/converse-stream",
+    "/invoke-with-response-stream",
+    "/invocations-response-stream",
+    "/retrieveAndGenerateStream",
+    "/generate_stream",
+)
 _STREAMING_UNLESS_FALSE = ("/api/chat", "/api/generate")
 _STREAMS = (
     "text/event-stream",

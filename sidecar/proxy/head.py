@@ -132,8 +132,8 @@ class Head:
                 raise Refusal(400, "the target * is for OPTIONS alone", "ask for a path")
         elif not self.target.startswith(b"/"):
             self._check_absolute()
-        if b"#" in self.target:
-            raise Refusal(400, "a target has no fragment", "leave out the # and what follows it")
+        # a fragment is no part of a request, and some clients send theirs: it is dropped, as nginx does
+        self.target = self.target.partition(b"#")[0] or b"/"
         self.path, _, self.query = self.target.partition(b"?")
 
     def _check_absolute(self) -> None:

@@ -61,7 +61,7 @@ async def test_no_token_after_the_head() -> None:
         await talk.stream(b": hello\n\n", delta())
         await silence(talk)
 
-    async with House(script, f"defaults: {{ {timeouts(head='20ms', first_token='60ms')} }}") as house:
+    async with House(script, f"defaults: {{ {timeouts(head='400ms', first_token='500ms')} }}") as house:
         reply = await house.ask(ask())
         assert (reply.status, speech.refused(reply)["outcome"]) == (504, "first_token_timeout")
         reply = await house.ask(ask("X-Stream-Format: passthrough"))
@@ -117,7 +117,7 @@ async def test_any_event_is_a_sign_of_life() -> None:
     async def script(talk: Talk) -> None:
         await talk.stream(OPENAI[0])
         said = 0
-        async for _ in ticks(talk, 0.03):
+        async for _ in ticks(talk, 0.08):
             said += 1
             await talk.say(delta("x") if said % 2 else speech.sse({"some": "thing"}))
             if said == 10:
@@ -125,7 +125,7 @@ async def test_any_event_is_a_sign_of_life() -> None:
                 await talk.send(END)
                 return
 
-    async with House(script, f"defaults: {{ {timeouts(idle='120ms')} }}") as house:
+    async with House(script, f"defaults: {{ {timeouts(idle='700ms')} }}") as house:
         assert speech.complete(await house.ask(ask()))
 
 

@@ -259,6 +259,7 @@ class Exchange:
             comment = padding(size, os.urandom(size) if self._policy.padding.content == "random" else b"")
             await self._downstream.keep_alive(comment)
             self._life.padded(len(comment))
+        self._vigil.look()
 
     # ---- not a stream
 

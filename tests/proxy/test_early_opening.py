@@ -95,7 +95,7 @@ async def test_other_answers_after_the_opening() -> None:
 
 async def test_an_answer_whose_head_is_here_is_opened_with_it() -> None:
     for format, kind in (("envelope-v1", "text/event-stream; charset=utf-8"), ("passthrough", "text/event-stream")):
-        config = f"defaults: {{ ping: 20ms, format: {format} }}"
+        config = f"defaults: {{ ping: 200ms, format: {format} }}"
         _, reply = await opened(config, ask(), PING, *OPENAI, first=events())
         assert (reply.get("x-own"), reply.get("content-type"), reply.whole) == ("yes", kind, True)
 
@@ -103,10 +103,10 @@ async def test_an_answer_whose_head_is_here_is_opened_with_it() -> None:
 async def test_an_answer_that_is_known_to_be_no_event_stream_is_not_opened_as_one() -> None:
     async def script(talk: Talk) -> None:
         await talk.send(answer(WHOLE)[: -len(WHOLE)])
-        await talk.pause(0.1)
+        await talk.pause(0.5)
         await talk.send(WHOLE)
 
-    async with House(script, "defaults: { format: passthrough, ping: 20ms }") as house:
+    async with House(script, "defaults: { format: passthrough, ping: 200ms }") as house:
         reply = await house.ask(ask())
         assert (reply.body, reply.get("content-type")) == (WHOLE, "application/json")
 

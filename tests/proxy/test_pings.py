@@ -7,7 +7,7 @@ from tests.proxy.silence import EVENT_PING, MESSAGES, PING, WAITING, after, even
 from tests.proxy.speech import ANTHROPIC, OLLAMA, OPENAI, WORDS, ask, delta
 from tests.wire.backend import Talk
 from tests.wire.house import House
-from tests.wire.message import END, chunk
+from tests.wire.message import END, chunk, request
 
 pytestmark = pytest.mark.anyio
 
@@ -49,16 +49,18 @@ async def test_no_pings() -> None:
 async def test_after_an_id_no_blank_line_follows_a_comment() -> None:
     """Some readers take an empty block for an event once they have seen an `id:`."""
     said = b"id: 1\n" + OPENAI[0]
-    config = "defaults: { format: passthrough, ping: 20ms }"
+    config = "defaults: { format: passthrough, ping: 20ms, open_after: 0 }"
     _, reply = await opened(config, ask(), b": ping\n", *OPENAI[1:], first=events(said))
     assert PING not in reply.body
     assert reply.body.replace(b": ping\n", b"") == said + b"".join(OPENAI[1:])
 
 
+@pytest.mark.parametrize("asked", [ask(), ask(path="/unknown"), request("GET", "/unasked")])
+@pytest.mark.parametrize("open_after", ["20ms", "0"])
 @pytest.mark.parametrize("format", ["envelope-v1", "passthrough"])
-async def test_pings_in_mid_stream(format: str) -> None:
-    config = f"defaults: {{ format: {format}, ping: 20ms }}"
-    _, reply = await opened(config, ask(), PING, *OPENAI[1:], first=events(OPENAI[0]))
+async def test_pings_in_mid_stream(format: str, open_after: str, asked: bytes) -> None:
+    config = f"defaults: {{ format: {format}, ping: 20ms, open_after: {open_after} }}"
+    _, reply = await opened(config, asked, PING, *OPENAI[1:], first=events(OPENAI[0]))
     assert PING in reply.body
     if format == "passthrough":
         assert reply.body.replace(PING, b"") == b"".join(OPENAI)
@@ -75,11 +77,11 @@ async def test_a_ping_waits_for_nothing_but_a_frame_that_is_half_out(format: str
 
         async def script(talk: Talk, large: bytes = large, half: int = half) -> None:
             await talk.send(events(OPENAI[0], large[:half]))
-            await talk.pause(0.15)
+            await talk.pause(0.3)
             await talk.send(large[half:], *OPENAI[1:])
             talk.close()
 
-        async with House(script, f"defaults: {{ format: {format}, ping: 20ms }}") as house:
+        async with House(script, f"defaults: {{ format: {format}, ping: 60ms, open_after: 0 }}") as house:
             reply = await house.ask(ask())
             assert (PING in reply.body) is pinged
             if format == "passthrough":
@@ -92,10 +94,10 @@ async def test_a_ping_waits_for_nothing_but_a_frame_that_is_half_out(format: str
 async def test_no_ping_after_the_last_word(format: str) -> None:
     async def script(talk: Talk) -> None:
         await talk.send(events(*OPENAI))
-        await talk.pause(0.15)
+        await talk.pause(0.3)
         talk.close()
 
-    async with House(script, f"defaults: {{ format: {format}, ping: 20ms }}") as house:
+    async with House(script, f"defaults: {{ format: {format}, ping: 60ms, open_after: 0 }}") as house:
         reply = await house.ask(ask())
         assert reply.whole and PING not in reply.body
         assert (await house.told())["outcome"] == "completed"

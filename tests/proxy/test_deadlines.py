@@ -125,11 +125,7 @@ async def test_any_event_is_a_sign_of_life() -> None:
                 await talk.send(END)
                 return
 
-<<<<<<< ours
     async with House(script, f"defaults: {{ {timeouts(idle='700ms')} }}") as house:
-=======
-    async with House(script, f"defaults: {{ {timeouts(idle='400ms')} }}") as house:
->>>>>>> theirs
         assert speech.complete(await house.ask(ask()))
 
 

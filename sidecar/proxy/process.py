@@ -16,6 +16,7 @@ from sidecar import __version__
 from sidecar.proxy.app import Sidecar
 from sidecar.proxy.reload import Source, Watch
 from sidecar.proxy.server import address_of, listen, uvicorn_config
+from sidecar.stream import dialects
 from sidecar.telemetry import log, redact
 from sidecar.telemetry.admin import AdminServer, AdminState
 from sidecar.telemetry.telemetry import Telemetry
@@ -36,6 +37,7 @@ class Server(uvicorn.Server):
 
 async def serve(source: Source) -> None:
     """Serve until a signal ends it. Raises Invalid for a bad configuration, OSError for an address in use."""
+    dialects.load_all()
     rules = source.load()
     telemetry = Telemetry(__version__)
     app = Sidecar(rules, telemetry)

@@ -73,7 +73,13 @@ static void ask(Client *c) {
 static void give_birth(Client *c) {
     struct sockaddr_in there = local(port);
     c->fd = socket(AF_INET, SOCK_STREAM, 0);
-    if (c->fd < 0 || connect(c->fd, (void *)&there, sizeof there)) die("connect");
+    if (c->fd < 0) die("socket");
+    if (connect(c->fd, (void *)&there, sizeof there)) {
+        close(c->fd);
+        c->state = OVER;
+        over++, errors++;
+        return;
+    }
     no_delay(c->fd);
     watch(poll_fd, c->fd, c);
     ask(c);

@@ -58,13 +58,13 @@ class Suite:
         self._stack.close()
 
     def measure(self, rows: Sequence[Target], measure: Measure) -> dict[str, Runs]:
-        """All rows in turn, and again: what disturbs the machine for a while disturbs them all."""
+        """All rows in turn, and again the other way round: what disturbs the machine for a while disturbs them all."""
         for row in rows:
             if row.proxy not in self._servers:
                 self._servers[row.proxy] = self._stack.enter_context(self._started(row.proxy))
         done: dict[str, list[Run]] = {row.name: [] for row in rows}
         for number in range(self._rounds):
-            for row in rows:
+            for row in rows if number % 2 == 0 else reversed(rows):
                 run = measure(self._servers[row.proxy], row)
                 done[row.name].append(run)
                 said = f"{run.whole:8.1f} us a token" if run.tokens else f"{run.rate:8.0f} answers/s"

@@ -1,5 +1,7 @@
 """In which format a stream leaves: the rule's, or the client's wish; and what is always said about it."""
 
+import asyncio
+
 import pytest
 
 from tests.proxy import speech
@@ -160,6 +162,29 @@ rules:
         assert found == ["passthrough", *["envelope-v1"] * 3, "passthrough"]
         told = [(await house.told(number=number))["rule"] for number in range(5)]
         assert told == ["default", "by model", "by path", "by header", "default"]
+
+
+async def test_new_rules_are_for_the_requests_that_come_after() -> None:
+    async def script(talk: Talk) -> None:
+        await talk.stream(*OPENAI[:1])
+        await talk.heard.wait()
+        await talk.say(*OPENAI[1:])
+        await talk.send(END)
+
+    async with House(script) as house, house.client() as before, house.client() as after:
+        await before.send(ask())
+        await before.until(b"Hello")
+        other = "upstreams: { other: { url: '$URL' } }\ndefaults: { format: passthrough }"
+        await house.sidecar.swap(house.rules(other))
+        await after.send(ask())
+        await after.until(b"Hello")
+        for talk in house.backend.talks:
+            talk.heard.set()
+        assert speech.complete(await before.reply())["final_response"] == "".join(speech.WORDS)
+        assert (await after.reply()).body == b"".join(OPENAI)
+        assert {(await house.told(number=number))["upstream"] for number in range(2)} == {"backend", "other"}
+        # the connection to the backend that no rule names any more is closed
+        await asyncio.wait_for(house.backend.talks[0].closed.wait(), 5)
 
 
 async def test_a_request_goes_to_the_upstream_of_its_rule() -> None:

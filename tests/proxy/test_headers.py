@@ -2,6 +2,8 @@
 
 import pytest
 
+from sidecar.policy.config import Upstream
+from sidecar.proxy.headers import to_backend
 from tests.wire.backend import Talk
 from tests.wire.house import House
 from tests.wire.message import Message, answer, head, request
@@ -149,3 +151,10 @@ async def test_a_stream_says_once_what_becomes_of_the_connection(version: str, l
             reply = await client.reply()
             assert reply.all("connection") == ["close"]
         assert reply.whole
+
+
+def test_an_address_of_ipv6_is_quoted() -> None:
+    scope = {"headers": [], "client": ("2001:db8::1", 9), "scheme": "https", "http_version": "1.1"}
+    sent = dict(to_backend(scope, Upstream("b", "http://b"), b"b", False, []))
+    assert sent[b"forwarded"] == b'for="[2001:db8::1]";host="";proto=https'
+    assert sent[b"x-forwarded-for"] == b"2001:db8::1"

@@ -122,6 +122,15 @@ async def test_how_long_it_takes(
     assert median < 100
 
 
+async def test_it_may_leave_while_it_hears_pings() -> None:
+    async with House(silence, "defaults: { ping: 5ms }") as house, house.client() as client:
+        await client.send(ask())
+        await client.until(b"ping")
+        client.leave()
+        await asyncio.wait_for(house.backend.talks[0].closed.wait(), SECONDS)
+        assert (await house.told())["outcome"] == "client_left"
+
+
 async def test_it_may_leave_while_it_uploads() -> None:
     """The backend has read all that came."""
     gone = asyncio.Event()

@@ -1,5 +1,8 @@
 """Pings between whole frames, and padding."""
 
+import itertools
+import random
+
 import pytest
 
 from tests.proxy import speech
@@ -127,5 +130,42 @@ async def test_padding_has_the_length_that_was_asked_for(size: int, content: str
             reply = await house.ask(ask())
     pad, rest = reply.body[:size], reply.body[size:]
     assert pad[:1] == b":" and pad.endswith(b"\n\n") and pad.count(b"\n") == 2 and b"\r" not in pad
-    assert (pad.strip(b":\n").strip() == b"") is (content == "spaces" or size == 3)
+    assert (pad[1:-2].strip() == b"") is (content == "spaces" or size == 3)
     assert rest.startswith(WAITING if early else b'data: {"type":"chunk"')
+
+
+STREAMS = {
+    "openai": b"".join(OPENAI),
+    "anthropic": b"".join(ANTHROPIC),
+    "crlf": b"".join(OPENAI).replace(b"\n", b"\r\n"),
+    "comments": b": one\n" + b": two\n\n".join(OPENAI),
+    "large": OPENAI[0] + delta("z" * 150_000) + b"".join(OPENAI[1:]),
+}
+
+
+@pytest.mark.parametrize("stream", STREAMS.values(), ids=STREAMS)
+@pytest.mark.parametrize("seed", range(4))
+async def test_however_a_stream_is_cut_pings_stand_between_its_frames(stream: bytes, seed: int) -> None:
+    """Cut anywhere, with pauses of some pings' length."""
+    chance = random.Random(seed)
+    cuts = sorted(chance.sample(range(1, len(stream)), 30))
+    pieces = [stream[a:b] for a, b in itertools.pairwise([0, *cuts, len(stream)])]
+
+    async def script(talk: Talk) -> None:
+        await talk.stream()
+        for piece in pieces:
+            await talk.say(piece)
+            await talk.pause(chance.choice([0, 0, 0.005]))
+        await talk.send(END)
+
+    async with House(script, "defaults: { ping: 1ms }") as house:
+        reply = await house.ask(ask("X-Stream-Format: passthrough"))
+        parts = reply.body.split(PING)
+        assert b"".join(parts) == stream
+        told = b""
+        for part in parts[:-1]:
+            told += part
+            assert told == b"" or told.endswith((b"\n\n", b"\n\r\n")), "a ping inside a frame"
+        assert not parts[-1].startswith(b"\n")
+        found = speech.frames((await house.ask(ask())).body)
+        assert speech.text(found).replace("z", "") == "".join(WORDS)

@@ -8,7 +8,7 @@ the client's format has no word for it, by breaking the connection: never by a c
 import os
 import time
 from collections.abc import Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 from sidecar.policy import cors, outcome, streams, usage
 from sidecar.policy.outcome import OUTCOMES
@@ -215,13 +215,22 @@ class Exchange:
         self._life.observe(events, self._clock())
         if not (events and isinstance(events[-1], Error)):
             await self._pass(events, frames)
-        elif clean and not self._wire.normalises and self._unknown():
+        elif clean and not self._wire.normalises and events[-1].outcome != "truncated":
+            await self._pass(events, frames)
+        elif clean and not self._wire.normalises and (self._unknown() or self._document(frames)):
             # bytes that nobody here understands ended as their sender wished
             await self._write(self._wire.encode([], frames))
         else:
             whole = [frame for frame in frames if not frame.partial]
             await self._write(self._wire.encode(events[:-1], whole))
             await self._fail(events[-1])
+
+    def _document(self, frames: list[Frame]) -> bool:
+        """Whether this is JSON that came whole: where it ends its length says, not its words."""
+        status, given = self._head
+        kind = headers.get(given, b"content-type")
+        said = bool(frames) or self._downstream.started
+        return said and "json" in kind and not streams.is_stream_answer(status, kind, asked=False)
 
     def _unknown(self) -> bool:
         """Whether this was no stream of a known kind; a client that speaks one is owed an answer, not silence."""
@@ -277,8 +286,9 @@ class Exchange:
         if answer.status < 400:
             raise Failure("malformed", f"the backend answered {answer.status} and no stream")
         body = b""
-        while len(body) < MAX_ERROR_BODY and (chunk := await answer.read()):
-            body += chunk
+        with suppress(Failure):  # what there is of it says more than that it broke off
+            while len(body) < MAX_ERROR_BODY and (chunk := await answer.read()):
+                body += chunk
         error = failure.read_body(body, answer.status, headers.get(answer.headers, b"retry-after"))
         await self._fail(error)
 

@@ -78,6 +78,12 @@ async def test_an_error_after_the_opening_is_said_in_band(status: int, format: s
     assert (error["code"], error["message"], error["retry_after"]) == (code, "because", 7)
 
 
+async def test_an_error_that_breaks_off_after_the_opening_says_what_it_could() -> None:
+    said = head(503, "Content-Length: 999") + b'{"error":{"message":"busy"}}'
+    _, reply = await opened("defaults: { ping: 20ms }", ask(), PING, said)
+    assert (speech.failed(reply)["code"], speech.failed(reply)["message"]) == ("OVERLOADED", "busy")
+
+
 async def test_a_json_answer_after_the_opening_becomes_a_stream() -> None:
     said = {
         "object": "chat.completion",

@@ -126,8 +126,9 @@ async def test_it_may_leave_while_it_hears_pings() -> None:
     async with House(silence, "defaults: { ping: 5ms }") as house, house.client() as client:
         await client.send(ask())
         await client.until(b"ping")
+        talk = await house.backend.talk()
         client.leave()
-        await asyncio.wait_for(house.backend.talks[0].closed.wait(), SECONDS)
+        await asyncio.wait_for(talk.closed.wait(), SECONDS)
         assert (await house.told())["outcome"] == "client_left"
 
 

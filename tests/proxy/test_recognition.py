@@ -157,6 +157,27 @@ async def test_a_body_is_read_up_to_a_bound_and_larger_ones_stream_through(frame
         assert json.loads(house.backend.talks[1].asked.body)["model"] == "big"
 
 
+DOCUMENTS = [b"{}", b"[]", b"null", b'{"choices":[]}', b'{"detail":"x"}', b'{"data":[1]}', b'{"done":false}', WHOLE]
+
+
+@pytest.mark.parametrize("said", DOCUMENTS)
+async def test_json_that_comes_whole_passes_whole(said: bytes) -> None:
+    """`stream: true` is asked for elsewhere too, and passthrough is for whatever a client speaks."""
+    async with House(says(said, kind="application/json"), "defaults: { format: passthrough }") as house:
+        for path in (CHAT, "/subscribe"):
+            reply = await house.ask(ask(path=path))
+            assert (reply.status, reply.body, reply.whole) == (200, said, True)
+            assert reply.get("content-type") == "application/json"
+
+
+async def test_json_that_says_what_failed_passes_too_and_is_counted() -> None:
+    said = b'{"error":{"message":"slow down","type":"rate_limit_error"}}'
+    async with House(says(said, kind="application/json"), "defaults: { format: passthrough }") as house:
+        reply = await house.ask(ask())
+        assert (reply.status, reply.body) == (200, said)
+        assert (await house.told())["outcome"] == "rate_limited"
+
+
 @pytest.mark.parametrize("coding", ["gzip", "x-gzip", "deflate", "GZIP"])
 async def test_a_compressed_stream_is_inflated(coding: str) -> None:
     packer = zlib.compressobj(wbits=31 if "gzip" in coding.lower() else 15)

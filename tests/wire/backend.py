@@ -76,9 +76,14 @@ class Talk:
         with contextlib.suppress(ConnectionError):
             data = await self.reader.read(1)
         if not data:
+            self.lost()
+        return data
+
+    def lost(self) -> None:
+        """The connection is seen to be gone."""
+        if not self.closed.is_set():
             self.closed_at = time.perf_counter()
             self.closed.set()
-        return data
 
 
 Script = Callable[[Talk], Awaitable[None]]
@@ -156,5 +161,8 @@ class Backend:
                 if writer.transport.is_closing():
                     return
                 first = await watch
+            except ConnectionError:
+                talk.lost()
+                return
             finally:
                 watch.cancel()

@@ -61,7 +61,7 @@ def parse_answer(raw: bytes, method: str = "GET", ended: str = "") -> tuple[Mess
 
 def dechunk(raw: bytes) -> tuple[bytes, bytes | None]:
     """The data of a chunked body, and what follows its end: None where the end is not there."""
-    parts = []
+    parts: list[bytes] = []
     at = 0
     while (line := raw.find(b"\r\n", at)) >= 0:
         size = int(raw[at:line], 16)

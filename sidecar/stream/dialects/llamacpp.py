@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 
 from sidecar.stream import failure, pointers
+from sidecar.stream.counts import progress
 from sidecar.stream.dialects import Decode
-from sidecar.stream.dialects.openai_chat import _progress
 from sidecar.stream.events import End, Error, Event, Finish, TextDelta, Usage
 from sidecar.stream.framing import Frame
 from sidecar.stream.reasons import canonical
@@ -52,7 +52,7 @@ def _decode(frame: Frame) -> Iterable[Event] | None:
         return [failure.read(said.error)]
     if said.stop is None:
         return None
-    events: list[Event] = [_progress(said.prompt_progress)] if said.prompt_progress else []
+    events: list[Event] = [progress(said.prompt_progress)] if said.prompt_progress else []
     if said.content:
         events.append(TextDelta(said.content, max(0, said.index)))
     return [*events, *_last(msgspec.json.decode(data), max(0, said.index))] if said.stop else events

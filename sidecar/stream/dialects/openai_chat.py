@@ -9,22 +9,21 @@ from typing import Any
 
 import msgspec
 
-from sidecar.stream import failure
+from sidecar.stream import failure, pointers
+from sidecar.stream.counts import Groq, Timings, beside, progress, usage
 from sidecar.stream.dialects import Decode
 from sidecar.stream.events import (
     End,
     Error,
     Event,
+    Extension,
     Finish,
     ReasoningDelta,
     Start,
-    Status,
     TextDelta,
     ToolCallDelta,
-    Usage,
 )
 from sidecar.stream.framing import Frame
-from sidecar.stream.pointers import number
 from sidecar.stream.reasons import canonical
 
 PATHS = ("/chat/completions", "/completions")
@@ -44,20 +43,32 @@ class _Call(msgspec.Struct, gc=False):
 
 class _Delta(msgspec.Struct, gc=False):
     content: Any = None
+    role: str | None = None
     refusal: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
+    reasoning_text: str | None = None
+    reasoning_details: list[Any] | None = None
     tool_calls: list[_Call] | None = None
     function_call: _Function | None = None
+    audio: Any = None
+    images: Any = None
+
+
+class _Message(msgspec.Struct, gc=False):
+    delta: _Delta | None = None
+    text: str | None = None
 
 
 class _Choice(msgspec.Struct, gc=False):
     index: int | None = 0
-    delta: _Delta | None = None
+    delta: _Delta | str | None = None
     message: _Delta | None = None
+    messages: list[_Message] | None = None
     text: str | None = None
     finish_reason: str | None = None
     stop_reason: Any = None
+    usage: dict[str, Any] | None = None
 
 
 class _Chunk(msgspec.Struct, gc=False):
@@ -68,6 +79,8 @@ class _Chunk(msgspec.Struct, gc=False):
     usage: dict[str, Any] | None = None
     error: Any = None
     prompt_progress: Any = None
+    x_groq: Groq | None = None
+    timings: Timings | None = None
 
 
 _decode = msgspec.json.Decoder(_Chunk).decode
@@ -97,11 +110,13 @@ def decoder() -> Decode:
             _choice(choice, events)
         if chunk.usage:
             events.append(usage(chunk.usage))
+        elif chunk.x_groq or chunk.timings:
+            events += beside(chunk.x_groq, chunk.timings, any(choice.finish_reason for choice in chunk.choices))
         if chunk.prompt_progress:
-            events.append(_progress(chunk.prompt_progress))
-        if chunk.error:
+            events.append(progress(chunk.prompt_progress))
+        if error := chunk.error or (chunk.x_groq and chunk.x_groq.error):
             # OpenRouter says finish_reason "error" in the frame that says which
-            events = [event for event in events if type(event) is not Finish] + [failure.read(chunk.error)]
+            events = [event for event in events if type(event) is not Finish] + [failure.read(error)]
         elif failed := next((e for e in events if type(e) is Finish and e.reason == "error"), None):
             events.append(Error("upstream_error", "the backend finished with an error", type=failed.raw))
         elif chunk.object == "chat.completion":
@@ -122,27 +137,57 @@ def _not_json(data: bytes) -> Iterable[Event] | None:
 def _choice(choice: _Choice, events: list[Event]) -> None:
     index = max(0, choice.index or 0)
     delta = choice.delta or choice.message
-    if delta is None:
-        if choice.text:
-            events.append(TextDelta(choice.text, index))
-    else:
-        # vLLM and Nemotron send the same words under both names
-        if reasoning := delta.reasoning_content or delta.reasoning:
-            events.append(ReasoningDelta(reasoning, index))
-        if delta.content:
-            _content(delta.content, index, events)
-        if delta.refusal:
-            events.append(TextDelta(delta.refusal, index, True))
-        for call in delta.tool_calls or ():
-            function = call.function or _Function()
-            events.append(
-                ToolCallDelta(call.index, call.id or "", function.name or "", arguments(function.arguments), index)
-            )
-        if delta.function_call and not delta.tool_calls:
-            legacy = delta.function_call
-            events.append(ToolCallDelta(0, "", legacy.name or "", arguments(legacy.arguments), index))
+    if type(delta) is _Delta:
+        _delta(delta, index, events)
+    elif words := delta or choice.text:
+        events.append(TextDelta(words, index))  # type: ignore[arg-type]
+    if choice.messages:
+        _messages(choice, index, events)
+    if choice.usage:
+        events.append(usage(choice.usage))
     if raw := choice.finish_reason or _stop_reason(choice.stop_reason):
         events.append(Finish(canonical(raw), raw, index))
+
+
+def _delta(delta: _Delta, index: int, events: list[Event]) -> None:
+    # vLLM and Nemotron send the same words under both names, OpenRouter under the first two
+    if thoughts := delta.reasoning_content or delta.reasoning or delta.reasoning_text:
+        events.append(ReasoningDelta(thoughts, index))
+    elif delta.reasoning_details:
+        events += [ReasoningDelta(words, index) for part in delta.reasoning_details if (words := _detail(part))]
+    if delta.content:
+        _content(delta.content, index, events)
+    if delta.refusal:
+        events.append(TextDelta(delta.refusal, index, True))
+    for call in delta.tool_calls or ():
+        function = call.function or _Function()
+        events.append(
+            ToolCallDelta(call.index, call.id or "", function.name or "", arguments(function.arguments), index)
+        )
+    if delta.function_call and not delta.tool_calls:
+        legacy = delta.function_call
+        events.append(ToolCallDelta(0, "", legacy.name or "", arguments(legacy.arguments), index))
+    if delta.audio:
+        events.append(Extension("audio", delta.audio))
+    if delta.images:
+        events.append(Extension("images", delta.images))
+
+
+def _detail(part: Any) -> str:
+    """Snowflake and some models of OpenRouter say their reasoning here alone, as a text or as a summary of it."""
+    return pointers.text(part, "/text", "/summary", "/thinking")
+
+
+def _messages(choice: _Choice, index: int, events: list[Event]) -> None:
+    """Azure "on your data" has messages in its choices, those of its tools too; MiniMax's old API says all again."""
+    for message in choice.messages or ():
+        delta = message.delta
+        if delta is None:
+            events += [TextDelta(message.text, index)] if message.text and not choice.finish_reason else []
+        elif delta.role == "tool":
+            events.append(Extension("tool", delta.content))
+        elif delta.content != "[DONE]":
+            _delta(delta, index, events)
 
 
 def _stop_reason(said: Any) -> str:
@@ -154,15 +199,17 @@ def _content(content: Any, index: int, events: list[Event]) -> None:
     if isinstance(content, str):
         events.append(TextDelta(content, index))
         return
-    for part in content if isinstance(content, list) else ():
+    for part in content if isinstance(content, list) else (content,):
+        if isinstance(part, str) and part:
+            events.append(TextDelta(part, index))
         if not isinstance(part, dict):
             continue
         if isinstance(text := part.get("text"), str) and text:
             events.append(TextDelta(text, index))
-        elif isinstance(part.get("thinking"), list):
+        elif thinking := part.get("thinking"):
             # Mistral thinks in content parts
-            words = "".join(str(p.get("text", "")) for p in part["thinking"] if isinstance(p, dict))
-            if words:
+            words = "".join(pointers.text(p, "/text") for p in thinking) if isinstance(thinking, list) else thinking
+            if words and isinstance(words, str):
                 events.append(ReasoningDelta(words, index))
 
 
@@ -172,28 +219,6 @@ def arguments(raw: msgspec.Raw) -> str:
     if text[:1] == b'"':
         return msgspec.json.decode(text, type=str)
     return "" if text in (b"", b"null") else text.decode("utf-8", "replace")
-
-
-def usage(said: dict[str, Any]) -> Usage:
-    """OpenAI's usage object, with the details that some backends keep at its top."""
-    inner = said.get("prompt_tokens_details")
-    outer = said.get("completion_tokens_details")
-    return Usage(
-        number(said.get("prompt_tokens")),
-        number(said.get("completion_tokens")),
-        number(said.get("total_tokens")),
-        number(inner.get("cached_tokens") if isinstance(inner, dict) else None),
-        number(outer.get("reasoning_tokens") if isinstance(outer, dict) else said.get("reasoning_tokens")),
-    )
-
-
-def _progress(said: Any) -> Status:
-    """llama.cpp's `return_progress`: how much of the prompt is read."""
-    if isinstance(said, dict):
-        total, done = said.get("total"), said.get("processed")
-        if isinstance(total, int) and isinstance(done, int) and total > 0:
-            return Status("progress", {"progress": round(min(1.0, max(0.0, done / total)), 4)})
-    return Status("progress")
 
 
 def error_frame(error: Error) -> bytes:

@@ -1,0 +1,57 @@
+"""How many tokens there were, in the words of OpenAI's API and of those that count elsewhere."""
+
+from typing import Any
+
+import msgspec
+
+from sidecar.stream.events import Status, Usage
+from sidecar.stream.pointers import number
+
+
+class Groq(msgspec.Struct, gc=False):
+    """Groq's own part of a chunk."""
+
+    usage: dict[str, Any] | None = None
+    error: Any = None
+
+
+class Timings(msgspec.Struct, gc=False):
+    """llama.cpp's own part of a chunk."""
+
+    prompt_n: int | None = None
+    cache_n: int | None = None
+    predicted_n: int | None = None
+
+
+def usage(said: dict[str, Any]) -> Usage:
+    """OpenAI's usage object, with the details that some backends keep at its top."""
+    inner = said.get("prompt_tokens_details")
+    outer = said.get("completion_tokens_details")
+    # DeepSeek and Moonshot count what was cached at the top
+    cached = inner.get("cached_tokens") if isinstance(inner, dict) else said.get("cached_tokens")
+    return Usage(
+        number(said.get("prompt_tokens", said.get("input_tokens"))),
+        number(said.get("completion_tokens", said.get("output_tokens"))),
+        number(said.get("total_tokens")),
+        number(said.get("prompt_cache_hit_tokens") if cached is None else cached),
+        number(outer.get("reasoning_tokens") if isinstance(outer, dict) else said.get("reasoning_tokens")),
+    )
+
+
+def beside(groq: Groq | None, timings: Timings | None, last: bool) -> list[Usage]:
+    """Groq's counts, and llama.cpp's where nobody asked for usage, which count in its `last` frame alone."""
+    if groq:
+        return [usage(groq.usage)] if groq.usage else []
+    if not timings or timings.predicted_n is None or not last:
+        return []
+    given = timings.prompt_n if timings.prompt_n is None else timings.prompt_n + (timings.cache_n or 0)
+    return [Usage(number(given), number(timings.predicted_n), None, number(timings.cache_n))]
+
+
+def progress(said: Any) -> Status:
+    """llama.cpp's `return_progress`: how much of the prompt is read."""
+    if isinstance(said, dict):
+        total, done = said.get("total"), said.get("processed")
+        if isinstance(total, int) and isinstance(done, int) and total > 0:
+            return Status("progress", {"progress": round(min(1.0, max(0.0, done / total)), 4)})
+    return Status("progress")

@@ -1,4 +1,4 @@
-"""`python -m bench`: the sidecar beside nginx and Envoy on one core, written to bench/results.md."""
+"""`python -m bench`: the sidecar beside nginx and Envoy on one core, and each dialect, written to bench/results.md."""
 
 import argparse
 import os
@@ -10,55 +10,65 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from bench import proxies, runs
+from bench import dialects, proxies, runs
 from bench.machine import HERE, LOAD_CORE, facts
 from bench.results import Found, page
 from bench.runs import ANTHROPIC
 from bench.suite import DIRECT, EXPORTED, LITELLM, OURS, PEERS, Suite
 
-PARTS = ("streams", "small", "held", "telemetry")
+BESIDE = ("streams", "small", "held", "telemetry")
+PARTS = (*BESIDE, "dialects")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure what is asked for, and write the page."""
     asked = _asked(arguments)
-    if missing := proxies.missing():
+    beside = not set(BESIDE).isdisjoint(asked.parts)
+    if beside and (missing := proxies.missing()):
         raise SystemExit(f"the bench needs {' and '.join(missing)}")
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(proxies.OPEN_FILES, hard), hard))
-    os.sched_setaffinity(0, {LOAD_CORE})
     rows = [*PEERS, *OURS, *(LITELLM if os.environ.get("BENCH_LITELLM") == "1" else [])]
     rows = [row for row in rows if re.search(asked.only, row.name)]
     found = _measured(asked, rows)
     date = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
-    told = [*facts(proxies.versions({row.proxy for row in rows})), ("asked for", " ".join(sys.argv[1:]) or "all")]
+    versions = proxies.versions({row.proxy for row in rows}) if beside else {}
+    told = [*facts(versions), ("asked for", " ".join(sys.argv[1:]) or "all")]
     asked.out.write_text(page(found, told, date))
     print(f"written: {asked.out}")
 
 
 def _measured(asked: argparse.Namespace, rows: list[runs.Target]) -> Found:
     found = Found(asked.tokens, asked.rate, asked.rounds, asked.held, asked.connections, os.getloadavg())
-    one_wire = [row for row in rows if row.path != ANTHROPIC]
-    with Suite(asked.rate, asked.rounds) as suite:
-        for count in asked.streams if "streams" in asked.parts else ():
-            _say(f"{count} streams")
-            found.streams[count] = suite.measure(
-                [*DIRECT, *rows], partial(runs.streams, count=count, tokens=asked.tokens)
-            )
-        if "small" in asked.parts:
-            _say("small answers")
-            plain = [row for row in one_wire if "envelope" not in row.name]
-            work = partial(runs.small, connections=asked.connections, seconds=asked.seconds)
-            found.small = suite.measure([DIRECT[0], *plain], work)
-        if "telemetry" in asked.parts:
-            _say("telemetry")
-            count = found.exported_streams = sorted(asked.streams)[len(asked.streams) // 2]
-            pairs = [row for pair in EXPORTED for row in pair]
-            found.exported = suite.measure(pairs, partial(runs.streams, count=count, tokens=asked.tokens))
-        if "held" in asked.parts:
-            _say(f"{asked.held} held streams")
-            found.held = suite.held(one_wire, asked.held)
+    if "dialects" in asked.parts:
+        _say("dialects")
+        names = [name for name in (*dialects.HOTTEST, *dialects.OTHERS) if re.search(asked.dialects, name)]
+        found.dialects = dialects.apart(names, asked.words, 2 * asked.rounds + 1)
+    if not set(BESIDE).isdisjoint(asked.parts):
+        with Suite(asked.rate, asked.rounds) as suite:
+            _beside(asked, rows, suite, found)
     return found
+
+
+def _beside(asked: argparse.Namespace, rows: list[runs.Target], suite: Suite, found: Found) -> None:
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(proxies.OPEN_FILES, hard), hard))
+    os.sched_setaffinity(0, {LOAD_CORE})
+    one_wire = [row for row in rows if row.path != ANTHROPIC]
+    for count in asked.streams if "streams" in asked.parts else ():
+        _say(f"{count} streams")
+        found.streams[count] = suite.measure([*DIRECT, *rows], partial(runs.streams, count=count, tokens=asked.tokens))
+    if "small" in asked.parts:
+        _say("small answers")
+        plain = [row for row in one_wire if "envelope" not in row.name]
+        work = partial(runs.small, connections=asked.connections, seconds=asked.seconds)
+        found.small = suite.measure([DIRECT[0], *plain], work)
+    if "telemetry" in asked.parts:
+        _say("telemetry")
+        count = found.exported_streams = sorted(asked.streams)[len(asked.streams) // 2]
+        pairs = [row for pair in EXPORTED for row in pair]
+        found.exported = suite.measure(pairs, partial(runs.streams, count=count, tokens=asked.tokens))
+    if "held" in asked.parts:
+        _say(f"{asked.held} held streams")
+        found.held = suite.held(one_wire, asked.held)
 
 
 def _say(what: str) -> None:
@@ -75,6 +85,8 @@ def _asked(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=int, default=4, metavar="N", help="of each run of small answers")
     parser.add_argument("--held", type=int, default=1000, metavar="N", help="silent streams")
     parser.add_argument("--only", default="", metavar="REGEX", help="rows whose name it finds")
+    parser.add_argument("--dialects", default="", metavar="REGEX", help="rows of dialects whose name it finds")
+    parser.add_argument("--words", type=int, default=2000, metavar="N", help="tokens of a dialect's row")
     parser.add_argument("--parts", type=_parts, default=PARTS, metavar="P,P", help=",".join(PARTS))
     parser.add_argument("--out", type=Path, default=HERE / "results.md", metavar="FILE")
     return parser.parse_args(arguments)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
+from bench.dialects import HOTTEST, Cost
 from bench.runs import Runs
 from bench.suite import EXPORTED
 
@@ -23,6 +24,7 @@ class Found:
     exported: Mapping[str, Runs] = field(default_factory=dict)
     exported_streams: int = 0
     held: Mapping[str, float] = field(default_factory=dict)
+    dialects: Sequence[Cost] = ()
 
 
 ABOUT = """\
@@ -42,6 +44,13 @@ keep up and relayed several at once, which makes a token cheaper and later. `oth
 that somebody else used meanwhile.
 """
 
+ABOUT_DIALECTS = """\
+CPU µs a token of parser and encoder alone, in one process and without a network: one frame a read, the fixture's
+longest frame of text again and again, the least of all rounds. `bare` is one `msgspec.json.decode` of the same frame,
+the yardstick of this machine, and what stands in brackets is the ratio to it. `escaped` has a line feed in every word,
+as `\\n` in JSON. The five hottest dialects come first.
+"""
+
 
 def page(found: Found, facts: Sequence[tuple[str, str]], date: str) -> str:
     """The page in Markdown."""
@@ -56,6 +65,8 @@ def page(found: Found, facts: Sequence[tuple[str, str]], date: str) -> str:
         lines += ["", f"## Memory of {found.held_streams} held streams", "", *_held(found.held)]
     if found.exported:
         lines += ["", f"## Telemetry, {found.exported_streams} streams", "", *_exported(found.exported)]
+    if found.dialects:
+        lines += ["", "## Dialects", "", ABOUT_DIALECTS, *_dialects(found.dialects)]
     return "\n".join(lines) + "\n"
 
 
@@ -124,6 +135,19 @@ def _exported(rows: Mapping[str, Runs]) -> list[str]:
         figures = [f"{runs.middle('whole'):.2f}" for runs in (off, on)]
         cells.append([plain.name, *figures, f"**{more[len(more) // 2]}** ({more[0]} to {more[-1]})"])
     return _table(["", "CPU µs a token, no exporter", "OTLP spans and metrics", "added"], cells)
+
+
+def _dialects(costs: Sequence[Cost]) -> list[str]:
+    head = ["", "bytes", "bare", "decode", "to envelope-v1", "dialect named", "escaped", "passthrough"]
+    return _table(head, [_dialect(cost) for cost in costs])
+
+
+def _dialect(cost: Cost) -> list[str]:
+    name = f"**{cost.name}**" if cost.name in HOTTEST else cost.name
+    whole = f"**{cost.envelope:.2f}**" + (f" ({cost.envelope / cost.bare:.1f})" if cost.bare else "")
+    figures = [f"{each:.2f}" for each in (cost.named, cost.escaped, cost.passthrough)]
+    bare = f"{cost.bare:.2f}" if cost.bare else "–"
+    return [name, f"{cost.size}", bare, f"{cost.decode:.2f}", whole, *figures]
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

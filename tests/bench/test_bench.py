@@ -14,7 +14,7 @@ def test_a_small_one(tmp_path: Path) -> None:
     require("nginx", "apt-get install nginx")
     require("gcc", "apt-get install gcc libc6-dev")
     out = tmp_path / "results.md"
-    size = ["--streams", "2", "--tokens", "5", "--rounds", "1", "--seconds", "1", "--held", "10"]
+    size = ["--streams", "2", "--tokens", "5", "--rounds", "1", "--seconds", "1", "--held", "10", "--words", "9"]
     command = [sys.executable, "-m", "bench", *size, "--only", "nginx$|lean: (openai|pass)", "--out", str(out)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr

@@ -1,11 +1,17 @@
 """The seam between the relay and whatever fetches an answer: what both sides know of each other."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Protocol
 
 from sidecar.proxy.headers import Header
 
 Body = bytes | AsyncIterator[bytes]
+
+Take = Callable[[bytes], bool]
+"""Takes a chunk at once; False where something of it is still to be waited for."""
+
+Rest = Callable[[], Awaitable[bool]]
+"""Waits for it; True where that was enough of the answer."""
 
 
 def framing(request: list[Header], body: Body) -> list[Header]:
@@ -31,6 +37,12 @@ class Answer(Protocol):
     headers: list[Header]
 
     async def read(self) -> bytes: ...
+
+    async def flow(self, take: Take, rest: Rest) -> None:
+        """Give `take` chunk after chunk, to the end of the body or until `rest` has enough."""
+        while chunk := await self.read():
+            if not take(chunk) and await rest():
+                break
 
     async def aclose(self) -> None: ...
 

@@ -181,8 +181,12 @@ class Connection(asyncio.Protocol):
             "root_path": "",
             "headers": head.headers,
             "state": self._app_state.copy(),
-            # ASGI cannot tell `/a?` from `/a`
-            "extensions": {"sidecar.abort": cycle.abort, "sidecar.left": cycle.left, "sidecar.target": head.target},
+            "extensions": {
+                "sidecar.abort": cycle.abort,
+                "sidecar.left": cycle.left,
+                "sidecar.target": head.target,  # ASGI cannot tell `/a?` from `/a`
+                "sidecar.write": cycle.write,
+            },
             "server": self._server,
             "client": self._client,
             "scheme": self._scheme,

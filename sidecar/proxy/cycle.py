@@ -118,6 +118,13 @@ class Cycle:
         elif not self.disconnected:
             self._send(message)
 
+    def write(self, data: bytes) -> bool:
+        """A piece of the body, now. False, and nothing is written, where `send` would wait or knows better."""
+        if not self._chunked or self._flow.write_paused:
+            return False
+        self._write(b"%x\r\n%b\r\n" % (len(data), data))
+        return True
+
     def _send(self, message: dict[str, Any]) -> None:
         if not self.started:
             self._start(message)

@@ -33,6 +33,7 @@ class Downstream:
         self._send = send
         self._life = life
         self._clock = clock
+        self._write_now = scope.get("extensions", {}).get("sidecar.write", _not_now)
         self._beside: asyncio.Task[None] | None = None
 
     async def start(self, status: int, headers: list[Header]) -> None:
@@ -51,6 +52,14 @@ class Downstream:
         self.last_write = now = self._clock()
         self._life.delivered(len(data), now, now - before)
         return now - before
+
+    def offer(self, data: bytes, now: float) -> bool:
+        """Write without waiting; False, and nothing is written, where that cannot be. `now` is the time."""
+        if self._beside or not self._write_now(data):
+            return False
+        self.last_write = now
+        self._life.delivered(len(data), now)
+        return True
 
     async def finish(self, data: bytes = b"") -> None:
         """The end of the answer, with its last bytes in the same write."""
@@ -114,3 +123,8 @@ class Downstream:
         abort = self._scope.get("extensions", {}).get("sidecar.abort")
         if abort:
             abort()
+
+
+def _not_now(data: bytes) -> bool:
+    """A server that is not ours can only be waited for."""
+    return False

@@ -1,8 +1,9 @@
 """One HTTP/1.1 connection to a backend: a request is written, an answer is read, one after the other.
 
 What arrives is parsed at once and joined when it is asked for: one read of the socket, one wake-up, one `read()`, and
-no task, timer or queue between them. llhttp refuses most of what smuggling is made of (two lengths, a length beside
-chunks, folded lines, bare line feeds, control characters, odd chunk sizes); what it lets through is refused here.
+no task, timer or queue between them; while the answer flows not even the wake-up. llhttp refuses most of what smuggling
+is made of (two lengths, a length beside chunks, folded lines, bare line feeds, control characters, odd chunk sizes);
+what it lets through is refused here.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ from typing import Any
 
 import httptools
 
-from sidecar.proxy.answer import Failure
+from sidecar.proxy.answer import Failure, Rest, Take
 from sidecar.proxy.headers import Header
 from sidecar.proxy.outgoing import Outgoing, Upload
 
@@ -51,7 +52,8 @@ class Connection(asyncio.Protocol):
         # llhttp's pieces go straight into the list: a method of ours would cost a Python call for each
         self.on_body = self._parts.append
         self._parser = httptools.HttpResponseParser(self)
-        self._waiter: asyncio.Future[None] | None = None
+        self._waiter: asyncio.Future[bool] | None = None
+        self._take: Take | None = None
         self._upload: Upload | None = None
         self._paused = False
 
@@ -88,12 +90,30 @@ class Connection(asyncio.Protocol):
             if self._state != _BODY:
                 return b""
             await self._news()
-        chunk = parts[0] if len(parts) == 1 else b"".join(parts)
-        parts.clear()
         self._waiting = 0
         if self._paused:
             self._resume()
+        return self._joined()
+
+    def _joined(self) -> bytes:
+        parts = self._parts
+        chunk = parts[0] if len(parts) == 1 else b"".join(parts)
+        parts.clear()
         return chunk
+
+    async def flow(self, take: Take, rest: Rest) -> None:
+        """Give `take` chunk after chunk, to the end of the body or until `rest` has enough.
+
+        Between waits `take` is called from within the read of the socket: without a future, a task's turn and the
+        coroutines in between.
+        """
+        while chunk := await self.read():
+            taken = take(chunk)
+            if taken and self._state == _BODY and not self._error:
+                self._take = take
+                taken = await self._news()
+            if not taken and await rest():
+                break
 
     def rest(self) -> bool:
         """Be idle, if the exchange is over on both sides and the connection may serve another."""
@@ -132,16 +152,18 @@ class Connection(asyncio.Protocol):
         poll.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
         return bool(poll.poll(0))
 
-    async def _news(self) -> None:
+    async def _news(self) -> bool:
+        """Returns when there is something to look at; False where that is what `take` left to be waited for."""
         self._waiter = self._loop.create_future()
         try:
-            await self._waiter
+            return await self._waiter
         finally:
-            self._waiter = None
+            self._waiter = self._take = None
 
-    def _wake(self) -> None:
+    def _wake(self, taken: bool = True) -> None:
         if self._waiter and not self._waiter.done():
-            self._waiter.set_result(None)
+            self._waiter.set_result(taken)
+            self._take = None
 
     def _fail(self, error: BaseException) -> None:
         """The first error is what the exchange fails with, once what came before it is read."""
@@ -164,7 +186,13 @@ class Connection(asyncio.Protocol):
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._fail(self._broken(error.__context__ or error))
-        if self._parts:
+        waiter, parts = self._waiter, self._parts
+        if parts and self._take and waiter and not waiter.done():
+            # the path of a token
+            self._dry = 0
+            if not self._take(self._joined()):
+                self._wake(False)
+        elif parts:
             self._dry = 0
             self._waiting += len(data)
             if self._waiting > MAX_WAITING_BYTES and not self._paused and not self._transport.is_closing():
@@ -174,7 +202,8 @@ class Connection(asyncio.Protocol):
             self._dry += len(data)
             if self._dry > 2 * MAX_HEAD_BYTES:
                 self._fail(self._broken("it goes on and on between the parts of its body"))
-        self._wake()
+        if not self._take or self._state != _BODY:
+            self._wake()
 
     def eof_received(self) -> None:
         # TLS calls this for a close_notify alone, so a body up to the close cannot be cut short by a forged FIN

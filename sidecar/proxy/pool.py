@@ -107,6 +107,7 @@ class PooledAnswer:
         self.status = connection.status
         self.headers = connection.headers
         self.read = connection.read  # the connection's own: one coroutine a chunk, not two
+        self.flow = connection.flow
         self._connection: Connection | None = connection
         self._pool = pool
 

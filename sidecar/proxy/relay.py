@@ -7,8 +7,9 @@ the client's format has no word for it, by breaking the connection: never by a c
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing, suppress
+from functools import partial
 
 from sidecar.policy import cors, outcome, streams, usage
 from sidecar.policy.outcome import OUTCOMES
@@ -60,6 +61,7 @@ class Exchange:
         self._head: tuple[int, list[headers.Header]] = (200, [])
         self._parser: StreamParser | None = None
         self._outcome = ""
+        self._held: Callable[[], Awaitable[None]] | None = None
         self._patience = Patience(decision.policy.timeouts, clock(), asked)
         can_open = asked and (self._wire.normalises or bool(dialects.ping(self._client_dialect)))
         self._keep_alive = KeepAlive(decision.policy, downstream, self._wire, life, can_open, self._open_early)
@@ -162,30 +164,52 @@ class Exchange:
             await upstream.let_go(answer)
 
     async def _relay(self, answer: Answer, parser: StreamParser) -> bool:
-        """Chunk after chunk, to the last word or the end of the body; False if the body broke off."""
-        life, clock, last_word_ends = self._life, self._clock, self._wire.normalises
-        patience, downstream, encode = self._patience, self._downstream, self._wire.encode
-        try:
-            while chunk := await answer.read():
+        """Chunk after chunk, to the last word or the end of the body; False if the body broke off.
+
+        In mid-stream a chunk goes from socket to socket in one call. What must be waited for is held until the task's
+        turn: the beginning, the last word, a client that reads more slowly than the backend speaks.
+        """
+        life, clock, patience = self._life, self._clock, self._patience
+        downstream, encode = self._downstream, self._wire.encode
+
+        def take(chunk: bytes) -> bool:
+            try:
                 now = clock()
                 events, frames = parser.feed(chunk)
                 life.received(len(chunk))
                 life.observe(events, now)
                 if parser.done or not patience.committed or not downstream.started:
-                    await self._pass(events, frames)
-                    if parser.done and last_word_ends:
-                        break
-                    continue
-                # in mid-stream: two coroutines fewer, 8.7 us a token against 9.5
+                    self._held = partial(self._pass, events, frames)
+                    return False
                 if events:
                     patience.idle_from = now
-                if data := encode(events, frames):
-                    patience.idle_from += await downstream.write(data)
+                data = encode(events, frames)
+                if data and not downstream.offer(data, now):
+                    self._held = partial(self._late, data)
+                    return False
+            except Exception as error:
+                self._held = partial(_raised, error)
+                return False
+            return True
+
+        try:
+            await answer.flow(take, self._rest)
         except Failure as broken:
             if broken.outcome != "truncated":
                 raise
             return False
         return True
+
+    async def _rest(self) -> bool:
+        """What was held of a chunk; whether no more is wanted."""
+        held, self._held = self._held, None
+        if held:
+            await held()
+        return bool(self._parser and self._parser.done and self._wire.normalises)
+
+    async def _late(self, data: bytes) -> None:
+        """In mid-stream, when the client has to be waited for."""
+        self._patience.idle_from += await self._downstream.write(data)
 
     async def _pass(self, events: list[Event], frames: list[Frame]) -> None:
         """What one chunk said, to the client."""
@@ -265,7 +289,8 @@ class Exchange:
         await self._downstream.start(status, head)
         size = self._policy.padding.initial_bytes
         if size and self._wire.bears_padding:
-            comment = padding(size, os.urandom(size) if self._policy.padding.content == "random" else b"")
+            noise = os.urandom(size) if self._policy.padding.content == "random" else b""
+            comment = padding(size, noise, not self._keep_alive.blank_line_is_an_event)
             await self._downstream.keep_alive(comment)
             self._life.padded(len(comment))
         self._vigil.look()
@@ -311,6 +336,10 @@ class Exchange:
         await (self._downstream.finish(words) if words else self._downstream.abort())
 
     async def _interrupted(self, why: str) -> None:
+        if self._held:
+            await self._rest()  # it came in time
+        if self._downstream.finished:
+            return
         if why == "over":
             # all was said, and only the backend's connection stays open
             await self._eof(clean=True)
@@ -342,3 +371,8 @@ class Exchange:
     async def _open_early(self) -> None:
         self._keep_alive.streaming = self._wire.event_stream = True
         await self._start(*self._head)
+
+
+async def _raised(error: Exception) -> None:
+    """What went wrong below a read of the socket is raised in the exchange's own task."""
+    raise error

@@ -63,7 +63,7 @@ class _Upload(httpx2.AsyncByteStream):
         return self._body
 
 
-class _HttpxAnswer:
+class _HttpxAnswer(Answer):
     def __init__(self, stock: Stock, response: httpx2.Response) -> None:
         self.status = response.status_code
         self.headers = [(name.lower(), value) for name, value in response.headers.raw]

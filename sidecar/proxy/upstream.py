@@ -54,7 +54,7 @@ class Backend:
 _BURST = 256 << 10
 
 
-class Inflated:
+class Inflated(Answer):
     """An answer whose body came compressed although it was asked not to be: the same, plain."""
 
     def __init__(self, answer: Answer) -> None:

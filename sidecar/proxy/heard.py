@@ -20,6 +20,11 @@ class Heard:
         self._gone = asyncio.Event()
         self._watch: asyncio.Task[None] | None = None
 
+    @property
+    def gone(self) -> bool:
+        """Whether the client was heard to leave."""
+        return self._gone.is_set()
+
     async def first(self) -> Message:
         """A message that the door reads before the app."""
         self._kept.append(await self._next())

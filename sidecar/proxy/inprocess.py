@@ -16,6 +16,7 @@ from sidecar.proxy.answer import Answer, Body, Failure
 from sidecar.proxy.downstream import Downstream
 from sidecar.proxy.headers import Header
 from sidecar.proxy.heard import Heard, Message
+from sidecar.proxy.passing import Passing
 
 _IN_VAIN = 64
 """Chunks that an app may send after a stream's last word before it is ended."""
@@ -28,17 +29,23 @@ class Call:
 
     `receive` and `send` are the app's; `ask`, `read` and `aclose` the relay's, to which this is transport and answer.
     `relay` serves the exchange; it runs from the beginning where a stream is `asked` for, else from the head of an
-    answer that is one. What the relay lets pass by goes to `send` as it is.
+    answer that is one. What is no stream, or what the relay lets pass by, goes by `passing` as it is.
     """
 
     def __init__(
-        self, scope: Any, heard: Heard, send: Any, downstream: Downstream, relay: Callable[[], Any], asked: bool
+        self,
+        scope: Any,
+        heard: Heard,
+        passing: Passing,
+        downstream: Downstream,
+        relay: Callable[[], Any],
+        asked: bool,
     ) -> None:
         self.status = 0
         self.headers: list[Header] = []
         self.failure: Failure | None = None
         self._heard = heard
-        self._send = send
+        self._passing = passing
         self._downstream = downstream
         self._make = relay
         self._asked = asked
@@ -73,6 +80,8 @@ class Call:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
         cancelled = kind is asyncio.CancelledError
+        if self._direct or not self._relay:
+            self._passing.close(kind)
         if self._relay:
             raised = Failure("upstream_error", "the app failed")
             self.failure = raised if kind else Failure("truncated", "the app returned before its answer was whole")
@@ -116,9 +125,9 @@ class Call:
                 self._begin()
             await self._judged()
             if self._direct:
-                await self._send(message)
+                await self._passing.send(message)
         elif self._direct or not self.started:
-            await self._send(message)
+            await self._passing.send(message)
         elif kind == "http.response.body":
             await self._hand(bytes(message.get("body", b"")), message.get("more_body", False))
         elif kind == "http.response.pathsend":
@@ -203,10 +212,12 @@ class Call:
         if not self._downstream.finished and not self._direct:
             self._leave()
 
-    def pass_by(self) -> None:
-        """The answer is no stream: the app's messages go to the client as they are."""
+    async def pass_by(self) -> str:
+        """The answer is no stream: the app's messages go to the client as they are. Its outcome, when it is over."""
         self._direct = True
         self._decided.set()
+        await self._passing.over.wait()
+        return self._passing.outcome
 
     def _begin(self) -> None:
         self._relay = asyncio.create_task(self._make())

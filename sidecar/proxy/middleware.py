@@ -14,6 +14,7 @@ from sidecar.proxy.downstream import Downstream
 from sidecar.proxy.heard import Heard, Overheard
 from sidecar.proxy.host import Config, outwards, rules_of
 from sidecar.proxy.inprocess import Call
+from sidecar.proxy.passing import Passing
 from sidecar.proxy.relay import Exchange
 from sidecar.proxy.request import ClientLeft, Request
 from sidecar.proxy.upstream import Backend
@@ -25,8 +26,8 @@ from sidecar.telemetry.telemetry import Telemetry
 class SidecarMiddleware:
     """Pure ASGI middleware. `config` is a path, YAML text, or None for the built-in rules; read once. Raises Invalid.
 
-    Streams are normalised, kept alive and measured by the rules; all else passes as it is. `telemetry` is for an app
-    that shows its `metrics_page()`; it is then the app's to shut down.
+    Streams are normalised and kept alive by the rules; all else passes as it is; everything is measured. `telemetry` is
+    for an app that shows its `metrics_page()`; it is then the app's to shut down.
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class SidecarMiddleware:
             await exchange.run()
             self._door.ended(admitted, exchange.failed, life)
 
-        call = Call(scope, heard, send, downstream, relay, admitted.asked)
+        call = Call(scope, heard, Passing(send, heard, life, self._clock), downstream, relay, admitted.asked)
         async with call:
             await self._app(scope, call.receive, call.send)
 
@@ -111,8 +112,7 @@ class Within(Exchange):
     async def _untouched(self, answer: Answer) -> None:
         self._vigil.dismiss()
         self._downstream.status = answer.status
-        self._outcome = "completed" if answer.status < 400 else outcome.of_status(answer.status)
-        self._call.pass_by()
+        self._outcome = await self._call.pass_by()
 
     async def _fail(self, error: Error) -> None:
         if self._downstream.started or not self._call.failure:

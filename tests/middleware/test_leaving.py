@@ -16,6 +16,7 @@ from sidecar.proxy.answer import Failure
 from sidecar.proxy.downstream import Downstream
 from sidecar.proxy.heard import Heard
 from sidecar.proxy.inprocess import Call
+from sidecar.proxy.passing import Passing
 from sidecar.telemetry.telemetry import Telemetry
 from tests.middleware.chat import FRAME, KINDS, YAML, Chat, build
 from tests.middleware.host import Host
@@ -204,8 +205,9 @@ async def test_a_deadline_at_the_very_head_reaches_the_app() -> None:
         downstream.finished = True
 
     relays: list[Any] = []
-    downstream = Downstream(scope, nothing, Telemetry(environ={}).begin(scope, 0))
-    call = Call(scope, Heard(nothing), nothing, downstream, relay, asked=True)
+    heard, life = Heard(nothing), Telemetry(environ={}).begin(scope, 0)
+    downstream = Downstream(scope, nothing, life)
+    call = Call(scope, heard, Passing(nothing, heard, life, time.monotonic), downstream, relay, asked=True)
     async with call:
         await eventually(lambda: relays)
         asyncio.get_running_loop().call_soon(relays[0].cancel)

@@ -13,7 +13,6 @@ from starlette.testclient import TestClient
 
 from sidecar import SidecarMiddleware
 from sidecar.policy.document import Invalid
-from sidecar.telemetry.telemetry import Telemetry
 from tests.middleware.chat import YAML, Chat, build, frames, inner, outer
 from tests.middleware.host import Host
 from tests.middleware.test_streams import ASK, JSON
@@ -179,25 +178,6 @@ def test_the_test_client_websockets_and_lifespan() -> None:
         with pytest.raises(ValueError, match="canary"):
             client.get("/fails")
     assert chat.after[-1] == "shutdown"
-
-
-async def test_it_is_measured_and_the_host_shows_it() -> None:
-    telemetry = Telemetry(environ={})
-    app = build(Chat(), None)
-    app.add_middleware(SidecarMiddleware, config=YAML, telemetry=telemetry)
-    async with Host(app) as host:
-        await host.ask("POST", "/chat/async", JSON, body=ASK)
-        await host.ask("GET", "/chat/sync")
-        await host.ask("POST", "/validated", JSON, body=ASK)
-        await host.ask("GET", "/json")
-    page = telemetry.metrics_page().decode()
-    counted = [line for line in page.splitlines() if line.startswith("sidecar_stream_outcomes_total{")]
-    assert sorted((line.split('outcome="')[1].split('"')[0], line.split()[-1]) for line in counted) == [
-        ("completed", "2.0"),
-        ("rejected", "1.0"),
-    ]
-    assert 'server_address=""' not in page
-    assert "sidecar_stream_active 0.0" in page
 
 
 async def call(app: Any, path: str = "/", **extensions: Any) -> list[dict[str, Any]]:

@@ -24,7 +24,7 @@ _IN_VAIN = 64
 _PIECE = 64 << 10
 
 
-class Call:
+class Call(Answer):
     """One call of the app, around which it is entered: `async with call: await app(scope, call.receive, call.send)`.
 
     `receive` and `send` are the app's; `ask`, `read` and `aclose` the relay's, to which this is transport and answer.

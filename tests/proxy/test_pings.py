@@ -134,6 +134,13 @@ async def test_padding_has_the_length_that_was_asked_for(size: int, content: str
     assert rest.startswith(WAITING if early else b'data: {"type":"chunk"')
 
 
+async def test_padding_too_has_no_blank_line_for_a_client_that_takes_it_for_an_event() -> None:
+    config = "defaults: { format: passthrough, padding: { initial_bytes: 64 } }"
+    async with House(after(gone(), events(*OPENAI)), config) as house:
+        reply = await house.ask(ask("User-Agent: OpenAI/Go 3.42.0"))
+    assert reply.body == b":" + b" " * 62 + b"\n" + b"".join(OPENAI)
+
+
 STREAMS = {
     "openai": b"".join(OPENAI),
     "anthropic": b"".join(ANTHROPIC),

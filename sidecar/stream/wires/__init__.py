@@ -69,7 +69,11 @@ def make(name: str, dialect: str = "", stream: str = "", created: int = 0, usage
     return Passthrough(dialect)
 
 
-def padding(size: int, noise: bytes = b"") -> bytes:
-    """A comment of `size` bytes, its line ends included, of spaces or of `noise` made printable."""
+def padding(size: int, noise: bytes = b"", blank: bool = True) -> bytes:
+    """A comment of `size` bytes, its line ends included, of spaces or of `noise` made printable.
+
+    Without `blank` no blank line follows, which some clients take for an event.
+    """
     filler = bytes(33 + byte % 94 for byte in noise) if noise else b" " * size
-    return b":" + filler[: max(0, size - 3)] + b"\n\n"
+    ends = b"\n\n" if blank else b"\n"
+    return b":" + filler[: max(0, size - 1 - len(ends))] + ends

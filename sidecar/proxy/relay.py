@@ -30,6 +30,8 @@ from sidecar.telemetry import log
 from sidecar.telemetry.life import Life
 
 MAX_ERROR_BODY = 1 << 20
+MAX_EARLY = 1 << 20
+"""Bytes before the first word to the client that are kept."""
 
 
 class Exchange:
@@ -62,6 +64,7 @@ class Exchange:
         self._parser: StreamParser | None = None
         self._outcome = ""
         self._held: Callable[[], Awaitable[None]] | None = None
+        self._unread: bytearray | None = None
         self._patience = Patience(decision.policy.timeouts, clock(), asked)
         can_open = asked and (self._wire.normalises or bool(dialects.ping(self._client_dialect)))
         self._keep_alive = KeepAlive(decision.policy, downstream, self._wire, life, can_open, self._open_early)
@@ -156,6 +159,10 @@ class Exchange:
         self._life.streaming()
         self._vigil.look()
         clean = await self._relay(answer, parser)
+        if self._unread is not None:
+            await self._as_it_is(answer, bytes(self._unread))
+            self._outcome = "sidecar_error"
+            return
         if not self._downstream.finished:
             await self._eof(clean)
         if not self._downstream.finished:
@@ -172,23 +179,27 @@ class Exchange:
         life, clock, patience = self._life, self._clock, self._patience
         downstream, encode = self._downstream, self._wire.encode
 
+        early = bytearray()  # what came before the answer was started, in case that nothing can be made of it
+
         def take(chunk: bytes) -> bool:
             try:
                 now = clock()
+                if not downstream.started and len(early) <= MAX_EARLY:
+                    early.extend(chunk)
                 events, frames = parser.feed(chunk)
                 life.received(len(chunk))
                 life.observe(events, now)
                 if parser.done or not patience.committed or not downstream.started:
-                    self._held = partial(self._pass, events, frames)
+                    self._held = partial(self._say, *self._hear(events, frames))
                     return False
                 if events:
                     patience.idle_from = now
                 data = encode(events, frames)
                 if data and not downstream.offer(data, now):
-                    self._held = partial(self._late, data)
+                    self._held = partial(self._say, data)
                     return False
             except Exception as error:
-                self._held = partial(_raised, error)
+                self._held = partial(self._fall_back, early, error)
                 return False
             return True
 
@@ -205,32 +216,42 @@ class Exchange:
         held, self._held = self._held, None
         if held:
             await held()
-        return bool(self._parser and self._parser.done and self._wire.normalises)
+        return self._unread is not None or bool(self._parser and self._parser.done and self._wire.normalises)
 
-    async def _late(self, data: bytes) -> None:
-        """In mid-stream, when the client has to be waited for."""
-        self._patience.idle_from += await self._downstream.write(data)
-
-    async def _pass(self, events: list[Event], frames: list[Frame]) -> None:
-        """What one chunk said, to the client."""
-        if events:
+    def _hear(self, events: list[Event], frames: list[Frame]) -> tuple[bytes, Event | None]:
+        """What these say to the client, and the last word where it ends the answer."""
+        wire, last = self._wire, events[-1] if events else None
+        if last:
             self._patience.idle_from = self._clock()
-            if not self._patience.committed and any(isinstance(event, CONTENT) for event in events):
-                self._patience.committed = True
-                self._vigil.look()
-            if isinstance(events[-1], Error):
-                error = events[-1] = outcome.complete(events[-1])
-                self._outcome = error.outcome
-                if self._wire.normalises:
-                    await self._write(self._wire.encode(events[:-1], frames))
-                    await self._fail(error)
-                    return
-            elif isinstance(events[-1], End) and self._wire.normalises:
-                self._wire.outcome = self._whole()
-                await self._finish(self._wire.encode(events, frames))
-                return
+        if not self._patience.committed and any(isinstance(event, CONTENT) for event in events):
+            self._patience.committed = True
+            self._vigil.look()
+        if isinstance(last, Error):
+            last = events[-1] = outcome.complete(last)
+            self._outcome = last.outcome
+            return (wire.encode(events[:-1], frames), last) if wire.normalises else (wire.encode(events, frames), None)
+        if not isinstance(last, End) or not wire.normalises:
+            return wire.encode(events, frames), None
+        wire.outcome = self._whole()
+        return wire.encode(events, frames), last
+
+    async def _say(self, data: bytes, last: Event | None = None) -> None:
+        if isinstance(last, End):
+            await self._finish(data)
+            return
         # what the client took to read is no silence of the backend
-        self._patience.idle_from += await self._write(self._wire.encode(events, frames))
+        self._patience.idle_from += await self._write(data)
+        if isinstance(last, Error):
+            await self._fail(last)
+
+    async def _fall_back(self, early: bytearray, error: Exception) -> None:
+        """We failed to understand the answer: while nothing of it is out, it can pass as it is."""
+        if self._downstream.started or len(early) > MAX_EARLY or headers.get(self._head[1], b"content-encoding"):
+            raise error
+        log.failed("fell_back", error, stream=self._life.stream_id)
+        self._unread = early
+        self._life.format = self._format = "passthrough"
+        self._keep_alive.streaming = self._keep_alive.can_open = False
 
     async def _eof(self, clean: bool) -> None:
         """What the end of the body said. A failure that shows only here is ours to tell, in every format."""
@@ -238,9 +259,9 @@ class Exchange:
         events, frames = self._parser.eof(clean)
         self._life.observe(events, self._clock())
         if not (events and isinstance(events[-1], Error)):
-            await self._pass(events, frames)
+            await self._say(*self._hear(events, frames))
         elif clean and not self._wire.normalises and events[-1].outcome != "truncated":
-            await self._pass(events, frames)
+            await self._say(*self._hear(events, frames))
         elif clean and not self._wire.normalises and (self._unknown() or self._document(frames)):
             # bytes that nobody here understands ended as their sender wished
             await self._write(self._wire.encode([], frames))
@@ -298,8 +319,14 @@ class Exchange:
     # ---- not a stream
 
     async def _untouched(self, answer: Answer) -> None:
+        await self._as_it_is(answer)
+
+    async def _as_it_is(self, answer: Answer, read: bytes = b"") -> None:
+        """All of the answer, with what was read of it."""
         self._patience.stream = False
         await self._downstream.start(answer.status, headers.plain(answer.headers, self._own_headers()))
+        if read:
+            await self._downstream.write(read)
         while chunk := await answer.read():
             await self._downstream.write(chunk)
         self._vigil.dismiss()
@@ -371,8 +398,3 @@ class Exchange:
     async def _open_early(self) -> None:
         self._keep_alive.streaming = self._wire.event_stream = True
         await self._start(*self._head)
-
-
-async def _raised(error: Exception) -> None:
-    """What went wrong below a read of the socket is raised in the exchange's own task."""
-    raise error

@@ -18,7 +18,10 @@ demo: $(VENV)/run-time ## the main job, live; REPORT=DIR leaves timings and a pi
 
 test: lint ## all that CI runs; TESTS=tests/stream/test_parser.py ARGS="-k name -x" for less
 	@.ci/packages nginx haproxy curl openssl chromium libgomp1 golang-go gcc libc6-dev
-	@python -m pytest $(TESTS) $(ARGS)
+	@python -m pytest $(BOTH_CORES) $(TESTS) $(ARGS)
+
+# A file stays with one worker: what it starts, it starts once. Fewer than all tests are not worth two starts.
+BOTH_CORES = $(if $(filter tests,$(TESTS)),-n 2 --dist loadfile)
 
 test-real: $(VENV)/development ## the same answers directly and through the sidecar: REAL_OLLAMA=http://... REAL_VLLM=... and others
 	@python -m pytest tests/real/test_differential.py $(ARGS)

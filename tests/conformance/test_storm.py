@@ -15,7 +15,7 @@ from tests.wire.message import END, answer, chunk, request
 pytestmark = pytest.mark.anyio
 
 EXCHANGES = 1000
-AT_ONCE = 40
+AT_ONCE = 100
 BODY = b'{"model":"m","stream":true,"messages":[]}'
 FRAME = b'data: {"choices":[{"index":0,"delta":{"content":"word "}}]}\n\n'
 

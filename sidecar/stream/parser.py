@@ -4,20 +4,17 @@ Promises: one `Start`, first; one last word, `End` or `Error`; nothing after it.
 answer does not depend on how the bytes were cut. Unknown frames become `Extension`; no input raises.
 """
 
-import json
-import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
-from sidecar.stream import dialects, failure
-from sidecar.stream.dialects import Decode, generic
+from sidecar.stream import dialects
+from sidecar.stream.dialects import generic
 from sidecar.stream.events import (
     End,
     Error,
     Event,
-    Extension,
     Finish,
     ReasoningDelta,
     Start,
@@ -28,7 +25,8 @@ from sidecar.stream.events import (
     Usage,
 )
 from sidecar.stream.framing import SSE, Frame, Framing, Text
-from sidecar.stream.shapes import Shape, shaped
+from sidecar.stream.reader import Reader
+from sidecar.stream.shapes import Shape
 from sidecar.stream.sniff import Sniff
 from sidecar.stream.think import Thinking
 from sidecar.stream.toolcalls import MAX_ARGUMENTS, Parse, ToolCalls
@@ -53,26 +51,27 @@ class StreamParser:
         think: bool = False,
     ) -> None:
         dialect = "custom" if shape else dialect
-        self._auto = dialect in ("auto", "homemade")  # the home-made formats alternate, so nothing is ruled out
-        self.dialect = "auto" if self._auto else dialect
         self.done = False
         self.finish_reason = ""
-        self.unknown_frames = 0
         self._parse = parse
-        self._framing = _framing(dialect, event_stream, self._auto)
-        self._decoders: dict[str, Decode] = {}  # those that a frame was recognised by
-        self._decode: Decode = _decoder(dialect, shape, self._auto)
+        self._framing = _framing(dialect, event_stream)
+        self._reader = Reader(dialect, self._framing, shape)
         self._thinking: dict[int, Thinking] | None = {} if think else None
         self._started = False
-        self._plain = False  # the last frame was plain text
-        self._quoted = False  # plain text comes as JSON strings
-        self._null = ""  # a first `null`, a word only if the next frame is text too
         self._finished: dict[int, bool] = {}  # choice -> it said why it finished
         self._tool_calls: dict[int, ToolCalls] = {}
         self._snapshots: dict[int, str] = {}
         self._incremental: set[int] = set()
         self._usage = Usage()
         self._event_id = False  # an `id:` field was seen
+
+    @property
+    def dialect(self) -> str:
+        return self._reader.dialect
+
+    @property
+    def unknown_frames(self) -> int:
+        return self._reader.unknown_frames
 
     @property
     def finished(self) -> bool:
@@ -103,16 +102,15 @@ class StreamParser:
             if (frame.data is not None and not cut) or frame.fault:
                 self._frame(frame, events)
                 # a JSON answer that was not streamed is whole, unless it says that more follows
-                self._plain = self._plain or (alone and bool(self._finished) and generic.is_body(frame))
-        if self._null and not self.done:
-            self.dialect, self._plain = "text", True
-            self._emit(TextDelta(self._null), events)
+                self._reader.plain |= alone and bool(self._finished) and generic.is_body(frame)
         if not self.done:
+            for event in self._reader.rest():
+                self._emit(event, events)
             self._close(clean, events)
         return events, frames
 
     def _close(self, clean: bool, events: list[Event]) -> None:
-        if self.finished or (clean and (self._plain or (self._started and dialects.ends_open(self.dialect)))):
+        if self.finished or (clean and (self._reader.plain or (self._started and dialects.ends_open(self.dialect)))):
             self._emit(End(), events)
         elif self._started or not clean:
             self._emit(Error("truncated", "the backend's answer broke off before its end"), events)
@@ -126,12 +124,7 @@ class StreamParser:
             self._emit(Error("malformed", f"the backend sent {frame.fault}"), events)
             return
         self._event_id = self._event_id or bool(frame.id)
-        said = None if frame.data is None else _understood(self._decode, frame)
-        if said is None:
-            said = self._recognise(frame)
-        else:
-            self._plain = self.dialect == "text"
-        for event in said:
+        for event in self._reader.read(frame, self._started):
             if self.done:
                 return
             if type(event) is TextDelta and self._started and self._thinking is None:
@@ -139,54 +132,6 @@ class StreamParser:
                 events.append(event)
             else:
                 self._emit(event, events)
-
-    def _recognise(self, frame: Frame) -> Iterable[Event]:
-        """The frame is not the current dialect's: it may be another's, where that was left open."""
-        data = frame.data or b""
-        guess = self.dialect in dialects.GUESSES
-        if not data and frame.name == "error":
-            return (failure.read(""),)
-        if not data:
-            ended = self._started and generic.is_end(frame.name)
-            return (End() if guess else Finish("stop"),) if ended else ()
-        self._plain = False
-        said = _read(data)
-        if frame.name == "error" and self.dialect not in ("auto", "text"):
-            # every dialect may fail so, whatever else its events are called
-            return (failure.read(data.decode("utf-8", "replace") if said is None else said),)
-        plain = isinstance(self._framing, Sniff) and isinstance(self._framing.chosen, Text)
-        name = "text" if plain else dialects.recognise(frame, said) if self._auto else ""
-        if name == "text" and not plain and isinstance(said, str) and (self._quoted or self.dialect != "text"):
-            # text that comes as JSON strings does so from its first word; in quotes among plain words it is plain
-            self._quoted = True
-            frame = Frame(said.encode(), frame.raw, frame.name)
-            said = _read(said.encode())
-            name = dialects.recognise(frame, said)
-        if name == "text" and not plain and data == b"null" and not self._null and self.dialect == "auto":
-            self._null = "null"  # llama.cpp's first event where it answers several prompts
-            return ()
-        if name:
-            decode = self._decoders.setdefault(name, dialects.load(name).decoder())
-            events = _understood(decode, frame)
-            if events is not None and name == "generic" and not guess and self.dialect != "auto":
-                events = generic.beside(events)
-            if events is not None:
-                # one plain line between JSON frames does not make the rest plain, nor a guess the rest guessed
-                self._plain = name == "text"
-                known = self.dialect not in ("auto", "text")
-                if (not self._plain or plain) and not (known and name == "generic"):
-                    self._decode = decode
-                if not known or name not in ("text", "generic"):
-                    self.dialect = name
-                if self._null and name == "text":
-                    events = [TextDelta(self._null), *events]
-                self._null = ""
-                return events
-        if not data.strip() or said == {}:
-            return ()
-        self.unknown_frames += 1
-        value = data[:65536].decode("utf-8", "replace") if said is None else said
-        return (Extension(frame.name or ("malformed" if said is None else "unknown"), value),)
 
     def _emit(self, event: Event, events: list[Event]) -> None:
         if type(event) is Start:
@@ -295,16 +240,10 @@ _HANDLERS: dict[type[Event], Callable[[StreamParser, Any, list[Event]], None]] =
 }
 
 
-def _framing(dialect: str, event_stream: bool, text: bool) -> Framing:
+def _framing(dialect: str, event_stream: bool) -> Framing:
     if dialect == "text":  # any of it is text, JSON too, so nothing can be told from its first bytes
         return SSE() if event_stream else Text()
-    return Sniff(event_stream, text)
-
-
-def _decoder(dialect: str, shape: Shape | None, auto: bool) -> Decode:
-    if shape:
-        return shaped(shape)[1]()
-    return _unknown if auto else dialects.load(dialect).decoder()
+    return Sniff(event_stream, dialect in ("auto", "homemade"))
 
 
 def _thought(told: list[tuple[bool, str]], choice: int, events: list[Event]) -> None:
@@ -315,50 +254,12 @@ def _more(new: int | None, known: int | None) -> int | None:
     return new or (new if known is None else known)
 
 
-def _unknown(frame: Frame) -> None:
-    """The decoder before any dialect is known: nobody's frame, but it must be readable."""
-    if (frame.data or b"").lstrip()[:1] == b"{":
-        msgspec.json.decode(frame.data or b"")
-
-
-def _understood(decode: Decode, frame: Frame) -> Iterable[Event] | None:
-    """What the dialect makes of the frame, mended if it must be; None where it is not the dialect's."""
-    try:
-        return decode(frame)
-    except dialects.ODD:
-        frame.data = _mended(frame.data or b"")
-    try:
-        return decode(frame)
-    except dialects.ODD:
-        return None
-
-
 def _read(data: bytes) -> Any:
     """The JSON value; None where it is none."""
     try:
         return msgspec.json.decode(data)
     except (ValueError, RecursionError):
         return None
-
-
-def _mended(data: bytes) -> bytes:
-    """The same JSON without what only some writers allow: bad UTF-8, half a surrogate pair, control characters,
-    NaN and infinite numbers. The data as it was where that is not its fault."""
-    try:
-        value = json.loads(data.decode("utf-8", "replace"), strict=False, parse_constant=_null, parse_float=_finite)
-        text = json.dumps(value, ensure_ascii=False)
-    except (ValueError, RecursionError):
-        return data
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
-
-
-def _null(constant: str) -> None:
-    """Python's own JSON writer says NaN and -Infinity, which are none in JSON: logprobs hold them."""
-
-
-def _finite(digits: str) -> float | None:
-    number = float(digits)
-    return number if math.isfinite(number) else None
 
 
 def _complete(data: bytes) -> bool:

@@ -20,6 +20,8 @@ def stride(body: bytes) -> int:
 
 def ends_where_the_body_ends(fixture: Fixture) -> bool:
     open_ended = fixture.dialect == "text" or dialects.ends_open(fixture.dialect)
+    if fixture.name == "text/end-in-brackets.sse":
+        return False
     said_why = any(isinstance(event, Finish) and event.raw for event in fixture.events)
     return (open_ended and not said_why) or fixture.name in ("homemade/plain-last.sse", "cloudflare/body.json")
 

@@ -1,0 +1,199 @@
+"""What frames say, in a dialect that was told or is found out frame by frame: formats may alternate within a stream."""
+
+import base64
+import binascii
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+
+from sidecar.stream import dialects, failure, names
+from sidecar.stream.dialects import Decode, generic, text
+from sidecar.stream.events import End, Event, Extension, Finish, TextDelta
+from sidecar.stream.framing import Frame, Framing, Text
+from sidecar.stream.mend import Halves, fitted, is_marked, mended, unmarked
+from sidecar.stream.shapes import Shape, shaped
+from sidecar.stream.sniff import Sniff
+
+_STRANGE = 3
+"""Frames of one outline that nobody knew, after which no dialect is asked again: it takes 0.2 ms."""
+_OUTLINES = 64
+_MISFITS = 8  # values of a wrong type in one frame
+
+
+class Reader:
+    """One stream. `dialect` becomes the recognised name; `plain` tells that the last frame was plain text."""
+
+    def __init__(self, dialect: str, framing: Framing, shape: Shape | None = None) -> None:
+        self._auto = dialect in ("auto", "homemade")  # the home-made formats alternate, so nothing is ruled out
+        self.dialect = "auto" if self._auto else dialect
+        self.plain = False
+        self.unknown_frames = 0
+        self._framing = framing
+        self._decoders: dict[str, Decode] = {}  # those that a frame was recognised by
+        self._decode: Decode = _first(dialect, shape, self._auto)
+        self._unwrap: Callable[[Frame], Frame] | None = None  # of frames that hold the stream's own ones
+        self._null = ""  # a first `null`, a word only if the next frame is text too
+        self._strange: dict[Any, int] = {}  # outline of frames that nobody knew -> how many
+        self._halves: Halves | None = None
+
+    def read(self, frame: Frame, started: bool) -> Iterable[Event]:
+        """What the frame says; `started` whether anything was said before."""
+        if self._unwrap:
+            frame = self._unwrap(frame)
+        said = None if frame.data is None else self._understood(self._decode, frame)
+        if said is None:
+            said = self._recognise(frame, started)
+        else:
+            self.plain = self.dialect == "text"
+        return self._halves.joined(said) if self._halves else said
+
+    def rest(self) -> Iterable[Event]:
+        """What was kept back, when nothing more comes."""
+        if not self._null:
+            return ()
+        self.dialect, self.plain = "text", True
+        return (TextDelta(self._null),)
+
+    def _understood(self, decode: Decode, frame: Frame) -> Iterable[Event] | None:
+        """What the dialect makes of the frame, mended if it must be; None where it is not the dialect's."""
+        try:
+            return decode(frame)
+        except dialects.ODD as odd:
+            if isinstance(odd, msgspec.ValidationError) and str(odd).startswith("Expected"):
+                return None
+            frame.data = mended(frame.data or b"")
+        if is_marked(frame.data):
+            self._halves = self._halves or Halves()
+        try:
+            return decode(frame)
+        except dialects.ODD:
+            return None
+
+    def _recognise(self, frame: Frame, started: bool) -> Iterable[Event]:
+        """The frame is not the current dialect's: it may be another's, where that was left open."""
+        data = frame.data or b""
+        if not data:
+            return self._silent(frame, started)
+        self.plain = False
+        said = _read(data)
+        if frame.name == "error" and self.dialect not in ("auto", "text"):
+            # every dialect may fail so, whatever else its events are called
+            return (failure.read(data.decode("utf-8", "replace") if said is None else said),)
+        plain = isinstance(self._framing, Sniff) and isinstance(self._framing.chosen, Text)
+        if not plain and not self._unwrap and (unwrap := self._wrapped(data, said)):
+            self._unwrap = unwrap
+            return self.read(frame, started)
+        outline = (frame.name, names.outline(said)) if isinstance(said, dict) else None
+        if said == {} or self._strange.get(outline, 0) >= _STRANGE:
+            return self._unknown(frame, said, outline)
+        events = self._known(frame, said, plain)
+        return self._unknown(frame, said, outline) if events is None else events
+
+    def _silent(self, frame: Frame, started: bool) -> Iterable[Event]:
+        """An event without data."""
+        if frame.name == "error":
+            return (failure.read(""),)
+        ended = started and generic.is_end(frame.name)
+        return (End() if self.dialect in dialects.GUESSES else Finish("stop"),) if ended else ()
+
+    def _wrapped(self, data: bytes, said: Any) -> Callable[[Frame], Frame] | None:
+        # text that comes as JSON strings does so from its first word; in quotes among plain words it is plain
+        if isinstance(said, str) and self.dialect != "text":
+            return _unquoted
+        return _decoded if said is None and _decoded(Frame(data, data)).data != data else None
+
+    def _known(self, frame: Frame, said: Any, plain: bool) -> Iterable[Event] | None:
+        """What the first dialect that knows and understands the frame makes of it."""
+        among: tuple[str, ...] = ("text",) if plain else dialects.ORDER if self._auto else ()
+        while name := dialects.recognise(frame, said, among):
+            if name == "text" and not plain and frame.data == b"null" and not self._null and self.dialect == "auto":
+                self._null = "null"  # llama.cpp's first event where it answers several prompts
+                return ()
+            decode = self._decoders.setdefault(name, dialects.load(name).decoder())
+            events = self._understood(decode, frame)
+            if events is None and name not in dialects.GUESSES:
+                events = _fitted(decode, frame)
+            if events is not None:
+                return self._taken(name, decode, events, plain)
+            among = among[among.index(name) + 1 :]
+        if self._auto:
+            return None
+        last = text.last_word(frame)
+        return [last] if last else _fitted(self._decode, frame)
+
+    def _taken(self, name: str, decode: Decode, events: Iterable[Event], plain: bool) -> Iterable[Event] | None:
+        known = self.dialect not in ("auto", "text")
+        if name == "generic" and known and self.dialect not in dialects.GUESSES:
+            return generic.beside(events)
+        # one plain line between JSON frames does not make the rest plain, nor a guess the rest guessed
+        self.plain = name == "text"
+        if (not self.plain or plain) and not (known and name == "generic"):
+            self._decode = decode
+        if not known or name not in ("text", "generic"):
+            self.dialect = name
+        null, self._null = self._null, ""
+        return [TextDelta(null), *events] if null and name == "text" else events
+
+    def _unknown(self, frame: Frame, said: Any, outline: Any) -> Iterable[Event]:
+        data = frame.data or b""
+        if not data.strip() or said == {}:
+            return ()
+        self.unknown_frames += 1
+        if outline in self._strange or len(self._strange) < _OUTLINES:
+            self._strange[outline] = self._strange.get(outline, 0) + (outline is not None)
+        if is_marked(data):
+            said = _read(unmarked(data))
+        value = data[:65536].decode("utf-8", "replace") if said is None else said
+        return (Extension(frame.name or ("malformed" if said is None else "unknown"), value),)
+
+
+def _first(dialect: str, shape: Shape | None, auto: bool) -> Decode:
+    if shape:
+        return shaped(shape)[1]()
+    return _anybody if auto else dialects.load(dialect).decoder()
+
+
+def _anybody(frame: Frame) -> None:
+    """The decoder before any dialect is known: nobody's frame, but it must be readable."""
+    if (frame.data or b"").lstrip()[:1] == b"{":
+        msgspec.json.decode(frame.data or b"")
+
+
+def _fitted(decode: Decode, frame: Frame) -> Iterable[Event] | None:
+    """What the dialect makes of the frame when its values are made of the types that it wants."""
+    fit = Frame(frame.data, frame.raw, frame.name, frame.id)
+    for _ in range(_MISFITS):
+        try:
+            return decode(fit)
+        except dialects.ODD as odd:
+            fit.data = fitted(fit.data or b"", str(odd))
+        if not fit.data:
+            break
+    return None
+
+
+def _unquoted(frame: Frame) -> Frame:
+    """The frame that stands as a JSON string in this one."""
+    said = _read(frame.data or b"") if (frame.data or b"")[:1] == b'"' else None
+    return Frame(said.encode(), frame.raw, frame.name, frame.id) if isinstance(said, str) else frame
+
+
+def _decoded(frame: Frame) -> Frame:
+    """The frame whose JSON stands in base64 in this one."""
+    data = frame.data or b""
+    if data[:3] != b"eyJ":  # `{"`
+        return frame
+    try:
+        inside = base64.b64decode(data, validate=True)
+    except binascii.Error:
+        return frame
+    return frame if _read(inside) is None else Frame(inside, frame.raw, frame.name, frame.id)
+
+
+def _read(data: bytes) -> Any:
+    """The JSON value; None where it is none."""
+    try:
+        return msgspec.json.decode(data)
+    except (ValueError, RecursionError):
+        return None

@@ -18,7 +18,6 @@ TAIL_BYTES = 64 << 10
 
 BOM = b"\xef\xbb\xbf"
 
-
 class Frame(msgspec.Struct, gc=False):
     """One message of any framing.
 
@@ -135,11 +134,10 @@ class SSE(Delimited):
         self._returns = False  # a CR was seen: looked for once a chunk, not once a frame
 
     def feed(self, chunk: bytes) -> list[Frame]:
+        # where tokens come singly one read is one frame: 0.6 us against 1.5 us by way of the buffer
+        if not self._tail and not self._lost and len(chunk) <= TAIL_BYTES and (frame := self._simple(chunk)):
+            return [frame]
         self._returns = self._returns or b"\r" in chunk
-        if not (self._returns or self._tail or self._lost) and len(chunk) <= TAIL_BYTES:
-            # where tokens come singly one read is one frame: 1.0 us against 1.9 us by way of the buffer
-            if frame := self._simple(chunk):
-                return [frame]
         return super().feed(chunk)
 
     def _end(self, buffer: bytes | bytearray, start: int) -> int:
@@ -150,21 +148,31 @@ class SSE(Delimited):
         return found.end() if found else -1
 
     def _frame(self, block: bytes) -> Frame:
-        return (b"\r" not in block and self._simple(block)) or self._fields(block)
+        return self._simple(block) or self._fields(block)
 
     def _simple(self, block: bytes) -> Frame | None:
         """The frame of one `data` line, or of `event` and `data`, as nearly all are; None where it is not so simple.
 
-        0.5 us against 1.6 us for the loop over the fields of one line, 2.4 us of two.
+        0.4 us, with CRLF 0.6, against 1.6 us for the loop over the fields of one line, 2.4 us of two.
         """
-        start, name = 0, ""
-        if block.startswith(b"event: "):
-            start = block.find(b"\n") + 1
-            name = block[7 : start - 1].decode("utf-8", "replace")
-        if not block.startswith(b"data: ", start) or block.find(b"\n", start) != len(block) - 2 or block[-1] != 10:
+        text, start, name = block, 0, ""
+        if b"\r" in block:
+            text = block.replace(b"\r\n", b"\n")
+            if b"\r" in text:
+                return None
+        if text.startswith(b"event: "):
+            start = text.find(b"\n") + 1
+            name = text[7 : start - 1].decode("utf-8", "replace")
+        if text.startswith(b"data: ", start):
+            value = start + 6
+        elif text.startswith(b"data:", start):
+            value = start + 5
+        else:
+            return None
+        if text.find(b"\n", start) != len(text) - 2 or text[-1] != 10:
             return None
         self._first = False
-        return Frame(block[start + 6 : -2], block, name, self.last_event_id)
+        return Frame(text[value:-2], block, name, self.last_event_id)
 
     def _fields(self, block: bytes) -> Frame:
         text = block.removeprefix(BOM) if self._first else block

@@ -12,7 +12,7 @@ import ollama
 import openai
 from google import genai
 
-from tests.tools import lacking, require
+from tests.tools import alone, lacking, require
 
 NODE = Path(__file__).with_name("node")
 CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
@@ -195,9 +195,10 @@ def lines_of(command: list[str]) -> Iterator[Iterator[str]]:
 def installed() -> Path:
     """The folder of the JavaScript clients, after `npm ci` where that has not been done for this lock file."""
     lock, done = NODE / "package-lock.json", NODE / "node_modules" / ".package-lock.json"
-    if not done.exists() or done.stat().st_mtime < lock.stat().st_mtime:
-        npm = [require("npm", "apt install nodejs npm"), "ci", "--no-audit", "--no-fund"]
-        run = subprocess.run(npm, cwd=NODE, capture_output=True, text=True)
-        if run.returncode:
-            lacking("openai from npm", run.stderr)
+    with alone("node"):
+        if not done.exists() or done.stat().st_mtime < lock.stat().st_mtime:
+            npm = [require("npm", "apt install nodejs npm"), "ci", "--no-audit", "--no-fund"]
+            run = subprocess.run(npm, cwd=NODE, capture_output=True, text=True)
+            if run.returncode:
+                lacking("openai from npm", run.stderr)
     return NODE

@@ -1,13 +1,15 @@
 """Clients of every kind read a long answer with pings, padding and a tool call in it, unharmed."""
 
 import json
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
+from tests.clients import golang
 from tests.clients.browser import opened
 from tests.clients.sdk import CLIENTS, Client, Piece, Question, installed, lines_of, said
 from tests.clients.test_sdks import backend, model, witness
@@ -23,20 +25,31 @@ CALL = "pace=0.1; think=0.2"
 PINGED = "ping: { interval: 40ms }, padding: { initial_bytes: 64 }"
 
 
-def node(script: str) -> Client:
-    """A client that is a program of `node/`."""
+def printing(command: Callable[[], list[str]]) -> Client:
+    """A client that is a program of ours: asked for a URL and a question, it prints a piece a line."""
 
     def client(url: str, question: Question) -> Generator[Piece, None, None]:
         asked = {"model": question.model, "prompt": question.prompt, "tools": question.tools}
-        program = [require("node", "apt install nodejs npm"), str(installed() / f"{script}.mjs"), url]
-        with lines_of([*program, json.dumps(asked)]) as lines:
+        with lines_of([*command(), url, json.dumps(asked)]) as lines:
             for piece in map(json.loads, lines):
                 yield Piece(piece.get("text", ""), call=tuple(piece["call"]) if "call" in piece else None)
 
     return client
 
 
-NODE = {name: node(name) for name in ("anthropic", "genai", "ai", "ollama", "eventsource-parser")}
+def node(script: str) -> list[str]:
+    return [require("node", "apt install nodejs npm"), str(installed() / f"{script}.mjs")]
+
+
+def go(name: str) -> list[str]:
+    return [str(golang.program(name))]
+
+
+NODE = ("anthropic", "genai", "ai", "ollama", "eventsource-parser")
+GO = {name: printing(partial(go, name)) for name in golang.VERSIONS}
+EVERYBODY = CLIENTS | {f"{name}-npm": printing(partial(node, name)) for name in NODE} | GO
+OF_CHUNKS = {name: EVERYBODY[name] for name in ("openai-python", "openai-node", "curl", "ai-npm", *GO)}
+OF_CHUNKS["splitter"] = printing(partial(node, "splitter"))
 
 
 @pytest.fixture(scope="module")
@@ -52,20 +65,18 @@ def pinged(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
         yield process
 
 
-@pytest.mark.parametrize("name", [*CLIENTS, *(f"{name}-npm" for name in NODE)])
+@pytest.mark.parametrize("name", EVERYBODY)
 def test_pings_and_padding_harm_no_client(name: str, backend: str, pinged: SidecarProcess) -> None:
-    client = CLIENTS[name] if name in CLIENTS else NODE[name.removesuffix("-npm")]
     asked = model(SLOW)
     direct = said(CLIENTS["openai-python"](backend, Question(model(TOKENS))))
-    through = said(client(pinged.url, Question(asked)))
+    through = said(EVERYBODY[name](pinged.url, Question(asked)))
     assert direct.text and through.text == direct.text
     assert pinged.told(model=asked)["outcome"] == "completed"
 
 
-@pytest.mark.parametrize("name", [*CLIENTS, *(f"{name}-npm" for name in NODE)])
+@pytest.mark.parametrize("name", EVERYBODY)
 def test_nor_a_tool_call(name: str, backend: str, pinged: SidecarProcess) -> None:
-    client = CLIENTS[name] if name in CLIENTS else NODE[name.removesuffix("-npm")]
-    through = said(client(pinged.url, Question(model(CALL), tools=True)))
+    through = said(EVERYBODY[name](pinged.url, Question(model(CALL), tools=True)))
     assert through.calls == [("get_weather", {"city": "Zürich"})]
 
 
@@ -90,10 +101,10 @@ def chunks(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
         yield process
 
 
-@pytest.mark.parametrize("name", ["openai-python", "openai-node", "curl", "ai", "splitter"])
+@pytest.mark.parametrize("name", OF_CHUNKS)
 def test_openais_pings_are_chunks_that_say_nothing(name: str, backend: str, chunks: SidecarProcess) -> None:
     """A reader that wants `data:` in every block, as people write it by hand, takes them as well."""
-    client = CLIENTS.get(name) or node(name)
+    client = OF_CHUNKS[name]
     direct = said(client(backend, Question(model(TOKENS))))
     through = said(client(chunks.url, Question(model(SLOW))))
     assert direct.text and through.text == direct.text

@@ -14,10 +14,9 @@ import httpx2
 
 from tests.process import Process, eventually
 from tests.real import tiny_model
-from tests.tools import lacking
+from tests.tools import alone, lacking
 
 WHEEL = "xllamacpp==2026.10.11549"
-CACHE = Path(__file__).parents[2] / ".cache" / "real"
 
 
 @contextmanager
@@ -44,19 +43,23 @@ def llama_process(context: int, slots: int) -> Iterator[tuple[Process, str]]:
 
 def installed() -> Path:
     """The folder that the wheel is unpacked in, for this Python; the first time this asks the package index."""
-    folder = CACHE / f"{WHEEL}-{sys.implementation.cache_tag}"
-    if not folder.exists():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        scratch = tempfile.mkdtemp(dir=CACHE)
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--only-binary=:all:"]
-        run = subprocess.run([*pip, "--target", scratch, WHEEL], capture_output=True, text=True)
-        if run.returncode:
-            shutil.rmtree(scratch)
-            lacking(WHEEL, run.stderr)
-        os.rename(scratch, folder)
+    with alone("real") as cache:
+        folder = cache / f"{WHEEL}-{sys.implementation.cache_tag}"
+        if not folder.exists():
+            unpack(folder)
     if sys.platform == "linux":
         try:
             ctypes.CDLL("libgomp.so.1")  # GNU OpenMP, which the wheel links and does not bring
         except OSError as error:
             lacking(f"{WHEEL}: {error}", "apt-get install libgomp1")
     return folder
+
+
+def unpack(folder: Path) -> None:
+    scratch = tempfile.mkdtemp(dir=folder.parent)
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--only-binary=:all:"]
+    run = subprocess.run([*pip, "--target", scratch, WHEEL], capture_output=True, text=True)
+    if run.returncode:
+        shutil.rmtree(scratch)
+        lacking(WHEEL, run.stderr)
+    os.rename(scratch, folder)

@@ -18,6 +18,7 @@ from sidecar.stream.sniff import Sniff
 _STRANGE = 3
 """Frames of one outline that nobody knew, after which no dialect is asked again: it takes 0.2 ms."""
 _OUTLINES = 64
+_JSON = (b"{", b"[", b'"')
 _MISFITS = 8  # values of a wrong type in one frame
 
 
@@ -34,6 +35,8 @@ class Reader:
         self._decode: Decode = _first(dialect, shape, self._auto)
         self._unwrap: Callable[[Frame], Frame] | None = None  # of frames that hold the stream's own ones
         self._null = ""  # a first `null`, a word only if the next frame is text too
+        self._named: str | None = None  # what the last frame of plain text was called
+        self._text = text.decoder()
         self._strange: dict[Any, int] = {}  # outline of frames that nobody knew -> how many
         self._halves: Halves | None = None
 
@@ -75,6 +78,9 @@ class Reader:
         data = frame.data or b""
         if not data:
             return self._silent(frame, started)
+        if frame.name == self._named and data[:1] not in _JSON:
+            self.plain = True
+            return self._text(frame) or ()
         self.plain = False
         said = _read(data)
         if frame.name == "error" and self.dialect not in ("auto", "text"):
@@ -115,19 +121,22 @@ class Reader:
             if events is None and name not in dialects.GUESSES:
                 events = _fitted(decode, frame)
             if events is not None:
-                return self._taken(name, decode, events, plain)
+                return self._taken(frame, name, decode, events, plain)
             among = among[among.index(name) + 1 :]
         if self._auto:
             return None
         last = text.last_word(frame)
         return [last] if last else _fitted(self._decode, frame)
 
-    def _taken(self, name: str, decode: Decode, events: Iterable[Event], plain: bool) -> Iterable[Event] | None:
+    def _taken(
+        self, frame: Frame, name: str, decode: Decode, events: Iterable[Event], plain: bool
+    ) -> Iterable[Event] | None:
         known = self.dialect not in ("auto", "text")
         if name == "generic" and known and self.dialect not in dialects.GUESSES:
             return generic.beside(events)
         # one plain line between JSON frames does not make the rest plain, nor a guess the rest guessed
         self.plain = name == "text"
+        self._named = frame.name if self.plain and self.dialect in ("auto", "text") else None
         if (not self.plain or plain) and not (known and name == "generic"):
             self._decode = decode
         if not known or name not in ("text", "generic"):

@@ -1,5 +1,6 @@
 """Tool calls in the making: fragments are gathered as text and parsed exactly once, when the call ends."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,9 @@ MAX_ARGUMENTS = 16 << 20
 """Bytes of arguments kept for all calls of one stream; beyond it the stream is malformed."""
 
 Parse = Callable[[str], Any]
+
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+_BRACKET = re.compile("[{}]")
 
 
 class _Call:
@@ -43,11 +47,18 @@ class ToolCalls:
         """The same fragment with its call's number, id and name."""
         call = self._find(said)
         call.name = call.name or said.name
+        shown = said.arguments
         if said.arguments:
+            if call.texts == ["{}"] and said.arguments.lstrip()[:1] == "{":
+                call.texts.clear()  # LiteLLM and others announce a call with no arguments, and then tell them
+            elif call.texts and _is_object(said.arguments) and _is_object("".join(call.texts)):
+                call.texts.clear()  # all of it again
+                shown = ""
             call.texts.append(said.arguments)
             call.fragments += 1
             self.bytes += len(said.arguments.encode("utf-8", "replace"))
-        return ToolCallDelta(call.number, call.id, call.name, said.arguments, self._choice)
+        shown = "" if call.texts == ["{}"] else shown  # what follows may replace it; if nothing does, the end tells
+        return ToolCallDelta(call.number, call.id, call.name, shown, self._choice)
 
     def end(self, said: ToolCallEnd) -> list[ToolCallEnd]:
         """The finished call; nothing if it is unknown or had ended."""
@@ -72,6 +83,7 @@ class ToolCalls:
         call = self._by_key.get(said.index) or (self._calls[-1] if said.index is None and self._calls else None)
         another = call and given and call.given_id and given != call.given_id
         another = another or (call and said.index is None and call.name and said.name not in ("", call.name))
+        another = another or (call and said.name and not given and _follows(said.arguments, call))
         if call and not another and (call.open or not (said.name or given)):
             return call
         call = _Call(len(self._calls), given)
@@ -89,6 +101,8 @@ class ToolCalls:
     def _close(self, call: _Call, cut: bool) -> ToolCallEnd:
         call.open = False
         text = "".join(call.texts)
+        if len(call.texts) > 1 and _is_object(call.texts[-1]) and not _is_object(text):
+            text = call.texts[-1]  # all of it again, at the end
         call.texts.clear()
         arguments, parses = None, 0
         if not cut:
@@ -108,3 +122,22 @@ class ToolCalls:
         except (ValueError, RecursionError):
             return None
         return {} if value is None else value if isinstance(value, dict) else None
+
+
+def _follows(arguments: str, call: _Call) -> bool:
+    """Whether these begin anew behind arguments that were whole: Gemini's and Ollama's parallel calls may all have
+    index 0 and no id."""
+    return arguments.lstrip()[:1] == "{" and bool(call.texts) and _is_object("".join(call.texts))
+
+
+def _is_object(text: str) -> bool:
+    """Whether the brackets of a JSON object close at its end and not before, which parses nothing."""
+    if text.lstrip()[:1] != "{" or text.rstrip()[-1:] != "}":
+        return False
+    depth = 0
+    brackets = _BRACKET.findall(_STRING.sub("", text))
+    for place, bracket in enumerate(brackets):
+        depth += 1 if bracket == "{" else -1
+        if depth <= 0:
+            return place == len(brackets) - 1
+    return False

@@ -466,7 +466,7 @@ def test_calls_are_numbered_as_they_appear() -> None:
         STOP,
     ]
     events = parsed(*deltas)
-    assert events[1:4] == [ToolCallDelta(0, "a", "f"), ToolCallDelta(1, "b", "g"), ToolCallDelta(0, "a", "f", "{}")]
+    assert events[1:4] == [ToolCallDelta(0, "a", "f"), ToolCallDelta(1, "b", "g"), ToolCallDelta(0, "a", "f")]
     assert [(call.index, call.id) for call in calls(events)] == [(0, "a"), (1, "b")]
 
 

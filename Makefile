@@ -17,14 +17,14 @@ demo: $(VENV)/run-time ## the main job, live; REPORT=DIR leaves timings and a pi
 	@python -m sidecar demo $(if $(REPORT),--report $(REPORT)) $(if $(BACKEND),--backend $(BACKEND)) $(ARGS)
 
 test: lint ## all that CI runs; TESTS=tests/stream/test_parser.py ARGS="-k name -x" for less
-	@.ci/packages nginx haproxy curl openssl chromium libgomp1 golang-go gcc libc6-dev
+	@.ci/packages nginx haproxy strace curl openssl chromium libgomp1 golang-go gcc libc6-dev
 	@python -m pytest $(BOTH_CORES) $(TESTS) $(ARGS)
 
 # A file stays with one worker: what it starts, it starts once. Fewer than all tests are not worth two starts.
 BOTH_CORES = $(if $(filter tests,$(TESTS)),-n 2 --dist loadfile)
 
-test-real: $(VENV)/development ## the same answers directly and through the sidecar: REAL_OLLAMA=http://... REAL_VLLM=... and others
-	@python -m pytest tests/real/test_differential.py $(ARGS)
+test-real: $(VENV)/development ## the same answers directly and through the sidecar: REAL_OLLAMA=http://... REAL_OLLAMA_KILL=COMMAND ...
+	@python -m pytest tests/real/test_differential.py tests/real/test_engine_loss.py $(ARGS)
 
 lint: $(VENV)/development ## ruff and mypy
 	@ruff check
@@ -34,7 +34,7 @@ fuzz: $(VENV)/development ## ten thousand mutations of every recorded stream and
 	@SIDECAR_MUTATIONS=10000 python -m pytest $(wildcard tests/*/test_mutations.py) $(ARGS)
 
 bench: $(VENV)/run-time ## CPU, delay and memory beside nginx and Envoy, into bench/results.md; BENCH_LITELLM=1, ARGS="--help"
-	@.ci/packages nginx gcc libc6-dev
+	@.ci/packages nginx strace gcc libc6-dev
 	@python -m bench $(ARGS)
 
 lock: $(BIN)/python ## the newest versions, with hashes, into both lock files

@@ -16,8 +16,9 @@ from bench.results import Found, page
 from bench.runs import ANTHROPIC
 from bench.suite import DIRECT, EXPORTED, LITELLM, OURS, PEERS, Suite
 
-BESIDE = ("streams", "small", "held", "telemetry")
+BESIDE = ("streams", "small", "held", "telemetry", "calls")
 PARTS = (*BESIDE, "dialects")
+MOST_TRACED = 100
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -66,6 +67,10 @@ def _beside(asked: argparse.Namespace, rows: list[runs.Target], suite: Suite, fo
         count = found.exported_streams = sorted(asked.streams)[len(asked.streams) // 2]
         pairs = [row for pair in EXPORTED for row in pair]
         found.exported = suite.measure(pairs, partial(runs.streams, count=count, tokens=asked.tokens))
+    if "calls" in asked.parts:
+        _say("system calls")
+        count = found.calls_streams = min(asked.streams)
+        found.calls = suite.calls(one_wire, count, min(asked.tokens, MOST_TRACED))
     if "held" in asked.parts:
         _say(f"{asked.held} held streams")
         found.held = suite.held(one_wire, asked.held)

@@ -247,4 +247,4 @@ def _free_port() -> int:
 
 def missing() -> list[str]:
     """What is to be compared with and is not installed."""
-    return [name for name in ("nginx", "taskset") if not shutil.which(name)]
+    return [name for name in ("nginx", "strace", "taskset") if not shutil.which(name)]

@@ -24,6 +24,8 @@ class Found:
     exported: Mapping[str, Runs] = field(default_factory=dict)
     exported_streams: int = 0
     held: Mapping[str, float] = field(default_factory=dict)
+    calls: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    calls_streams: int = 0
     dialects: Sequence[Cost] = ()
 
 
@@ -42,6 +44,11 @@ the least and the most in brackets. Delays are from the backend's write to the c
 request to its first token, and less by those without a proxy. `merged` is tokens a read: above 1 the proxy did not
 keep up and relayed several at once, which makes a token cheaper and later. `others` is the share of the proxies' core
 that somebody else used meanwhile.
+"""
+
+ABOUT_CALLS = """\
+As `strace -c` counts them: what twice as many tokens cost more. `wait` is how often the loop turned; it falls where
+several streams have a token at once.
 """
 
 ABOUT_DIALECTS = """\
@@ -65,6 +72,8 @@ def page(found: Found, facts: Sequence[tuple[str, str]], date: str) -> str:
         lines += ["", f"## Memory of {found.held_streams} held streams", "", *_held(found.held)]
     if found.exported:
         lines += ["", f"## Telemetry, {found.exported_streams} streams", "", *_exported(found.exported)]
+    if found.calls:
+        lines += ["", f"## System calls a token, {found.calls_streams} streams", "", ABOUT_CALLS, *_calls(found.calls)]
     if found.dialects:
         lines += ["", "## Dialects", "", ABOUT_DIALECTS, *_dialects(found.dialects)]
     return "\n".join(lines) + "\n"
@@ -135,6 +144,11 @@ def _exported(rows: Mapping[str, Runs]) -> list[str]:
         figures = [f"{runs.middle('whole'):.2f}" for runs in (off, on)]
         cells.append([plain.name, *figures, f"**{more[len(more) // 2]}** ({more[0]} to {more[-1]})"])
     return _table(["", "CPU µs a token, no exporter", "OTLP spans and metrics", "added"], cells)
+
+
+def _calls(rows: Mapping[str, Mapping[str, float]]) -> list[str]:
+    kinds = list(next(iter(rows.values())))
+    return _table(["", *kinds], [[name, *(f"{each[kind]:.2f}" for kind in kinds)] for name, each in rows.items()])
 
 
 def _dialects(costs: Sequence[Cost]) -> list[str]:

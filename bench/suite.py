@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bench import proxies, runs
+from bench.calls import calls_per_token
 from bench.collector import collector
 from bench.proxies import Running
 from bench.runs import ANTHROPIC, Run, Runs, Target
@@ -79,6 +80,15 @@ class Suite:
             with self._started(row.proxy) as server:
                 found[row.name] = runs.resident_per_stream_kb(server, row, count)
             print(f"  {row.name:48} {found[row.name]:8.1f} kB a stream", file=sys.stderr, flush=True)
+        return found
+
+    def calls(self, rows: Sequence[Target], count: int, tokens: int) -> dict[str, dict[str, float]]:
+        """System calls a token, each in a process of its own."""
+        found = {}
+        for row in rows:
+            with self._started(row.proxy) as server:
+                found[row.name] = calls_per_token(server, row, count, tokens)
+            print(f"  {row.name:48} {sum(found[row.name].values()):8.2f} calls a token", file=sys.stderr, flush=True)
         return found
 
     @contextmanager

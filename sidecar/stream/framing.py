@@ -192,6 +192,8 @@ class SSE(Delimited):
                 self.last_event_id = value.decode("utf-8", "replace")
             elif field == b"retry" and value.isdigit():  # bytes.isdigit is ASCII only, as the standard asks
                 self.retry_ms = int(value[:18])
+        if data is None and text.lstrip()[:1] == b"{":
+            data = text.strip()  # an error of the server's framework, outside of the stream's own frames (lemonade)
         return Frame(data, block, name, self.last_event_id)
 
 

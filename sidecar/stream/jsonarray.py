@@ -1,4 +1,4 @@
-"""Two framings that are JSON in a frame of their own: one array over the whole body, and lines of `CODE:JSON`."""
+"""Framings that are JSON in a frame of their own: one array over the whole body, values that touch, `CODE:JSON`."""
 
 import re
 
@@ -13,6 +13,8 @@ class JSONArray(Delimited):
 
     The scan stops only at quotes and brackets and never looks twice at a byte.
     """
+
+    _floor = 1  # the depth at which a frame ends
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,14 +38,37 @@ class JSONArray(Delimited):
                 case b"{" | b"[":
                     self._depth += 1
                 case _:
-                    self._depth -= 1
-                    if self._depth <= 1:
+                    self._depth = max(0, self._depth - 1)
+                    if self._depth <= self._floor:
                         return at
         return -1
 
     def _frame(self, block: bytes) -> Frame:
         begin = block.find(b"{")
         return Frame(block[begin:].rstrip() if begin >= 0 else None, block)
+
+
+class JSONValues(JSONArray):
+    """Objects and arrays one after another, whatever stands between them.
+
+    Nothing, a record separator (RFC 7464), NUL (vLLM's old demo server), a length, or the guard `)]}'` of Google's.
+    """
+
+    LENGTH = re.compile(rb"[0-9]{1,8}\r?\n[{\[]")
+    BEGUN = re.compile(rb"[0-9]{1,8}\r?\n?")
+    GUARD = b")]}'"
+
+    _floor = 0
+    _VALUE = re.compile(rb"[{\[]")
+
+    @classmethod
+    def end(cls, body: bytes) -> int:
+        """Where the first value ends; -1 where it does not."""
+        return cls()._end(body, 0)
+
+    def _frame(self, block: bytes) -> Frame:
+        begin = self._VALUE.search(block)
+        return Frame(block[begin.start() :].rstrip() if begin else None, block)
 
 
 class CodeLines(Delimited):

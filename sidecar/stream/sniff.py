@@ -4,7 +4,11 @@ import re
 
 from sidecar.stream.awsstream import EventStream
 from sidecar.stream.framing import BOM, NDJSON, SSE, TAIL_BYTES, Frame, Framing, Text
-from sidecar.stream.jsonarray import CodeLines, JSONArray
+from sidecar.stream.jsonarray import CodeLines, JSONArray, JSONValues
+
+_NEXT = (b"{", b"[", b",", b"\x1e", b"\0")
+_WORDS = 200
+"""Bytes of a quotation at the beginning that may wait for its line to end."""
 
 
 class Sniff:
@@ -17,6 +21,8 @@ class Sniff:
     _FIELD = re.compile(rb"[A-Za-z_-]{1,63}:")
     _EVENT = re.compile(rb"[A-Za-z_-]{1,63}:\r?\n(?:data|event|id):")  # Flowise begins its events with `message:`
     _BEGUN = re.compile(rb"[A-Za-z_-]{1,63}:\r?(?:\n[a-z]{0,5})?")
+    _STRINGS = re.compile(rb'(?:"(?:[^"\\\n]|\\.)*"\r?\n){2}')  # two lines, since a text may begin with a quotation
+    _STRINGS_BEGUN = re.compile(rb'"(?:[^"\\\n]|\\.)*(?:\\|"\r?(?:\n(?:"(?:[^"\\\n]|\\.)*(?:\\|"\r?)?)?)?)?')
 
     def __init__(self, event_stream: bool = False, text: bool = True) -> None:
         self._event_stream = event_stream
@@ -48,17 +54,19 @@ class Sniff:
         body = head.removeprefix(BOM).strip()
         if self._empty(head) or self._event_stream and any(name.startswith(body) for name in self._FIELDS):
             return SSE()
-        return JSONArray() if body == b"[" else self._unframed()
+        return JSONArray() if body == b"[" else NDJSON() if body[:1] == b"{" else self._unframed()
 
     def _choose(self, head: bytes) -> Framing | None:
-        return self._look(head[:TAIL_BYTES]) or (self._unframed() if len(head) >= TAIL_BYTES else None)
+        if (chosen := self._look(head[:TAIL_BYTES])) or len(head) < TAIL_BYTES:
+            return chosen
+        return NDJSON() if head[:TAIL_BYTES].removeprefix(BOM).lstrip()[:1] == b"{" else self._unframed()
 
     def _look(self, head: bytes) -> Framing | None:
         if self._empty(head):
             return None
         body = head.removeprefix(BOM).lstrip()
         if body[:1] == b"{":
-            return NDJSON()
+            return self._objects(body)
         if body[:1] == b"[":
             return self._array(body)
         if head[:1] == b"\0":
@@ -70,6 +78,15 @@ class Sniff:
             return None
         if body[:1] == b":":
             return SSE()
+        if body[:1] == b"\x1e" or body.startswith(JSONValues.GUARD) or JSONValues.LENGTH.match(body):
+            return JSONValues()
+        if JSONValues.GUARD.startswith(body) or JSONValues.BEGUN.fullmatch(body):
+            return None
+        if body[:1] == b'"' and len(body) < _WORDS:
+            if self._STRINGS.match(body):
+                return NDJSON()
+            if self._STRINGS_BEGUN.fullmatch(body):
+                return None
         field = re.split(rb"[:\r\n]", body, maxsplit=1)[0]
         ended = len(field) < len(body)
         if ended and (field in self._FIELDS or self._event_stream and self._FIELD.match(body)):
@@ -82,6 +99,17 @@ class Sniff:
             any(name.startswith(field) for name in self._FIELDS) or self._event_stream and len(field) < 64
         )
         return None if waiting else self._unframed()
+
+    def _objects(self, body: bytes) -> Framing | None:
+        """Lines of them, or one behind the other without an end of line."""
+        line, ended, _ = body.partition(b"\n")
+        if ended and b"}" not in line[:-1]:
+            return NDJSON()
+        end = JSONValues.end(line)
+        rest = line[end:].strip() if end > 0 else b""
+        if rest:
+            return JSONValues() if rest[:1] in _NEXT else NDJSON()
+        return NDJSON() if ended else None
 
     def _array(self, body: bytes) -> Framing | None:
         """An array of objects, or text that happens to begin with a bracket."""

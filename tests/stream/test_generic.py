@@ -681,6 +681,10 @@ BODIES = {
     "ai21 of old": Row(
         '{"id": 1, "completions": [{"data": {"text": "Fenland"}, "finishReason": {"reason": "endoftext"}}]}', "Fenland"
     ),
+    "lines of json strings": Row('"Fen"\n"land\\n"\n"\\"wet\\""\n', 'Fenland\n"wet"'),
+    "lengths before values": Row('15\n{"text": "Fen"}16\n{"text": "land"}14\n{"done": true}', "Fenland"),
+    "a guard before values": Row(')]}\'\n\n17\n[{"text": "Fen"}]18\n[{"text": "land"}]16\n[{"done": true}]', "Fenland"),
+    "values behind one another": Row('{"text": "Fen"}{"text": "land"}\x1e{"done": true}', "Fenland"),
     "more to come": Row(
         '{"answer": "Fen", "done": false}', "Fen", error="the backend's answer broke off before its end"
     ),

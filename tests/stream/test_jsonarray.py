@@ -9,7 +9,7 @@ import pytest
 
 from sidecar.stream import framing
 from sidecar.stream.framing import Frame, Framing
-from sidecar.stream.jsonarray import CodeLines, JSONArray
+from sidecar.stream.jsonarray import CodeLines, JSONArray, JSONValues
 from tests.stream.reading import by, halves
 
 KIB = 1024
@@ -40,8 +40,19 @@ LINES = {
     "without a code": b'0:"a"\nplain words\n',
     "empty": b"",
 }
+VALUES = {
+    "touching": b"".join(json.dumps(e).encode() for e in ELEMENTS),
+    "one a line": b"\n".join(json.dumps(e).encode() for e in ELEMENTS) + b"\n",
+    "with record separators": b"".join(b"\x1e" + json.dumps(e).encode() + b"\n" for e in ELEMENTS),
+    "with NUL": b"".join(json.dumps(e).encode() + b"\0" for e in ELEMENTS),
+    "with lengths": b"".join(b"%d\r\n%s\r\n" % (len(json.dumps(e)), json.dumps(e).encode()) for e in ELEMENTS),
+    "with a guard": b")]}'\n\n" + b"\n".join(json.dumps(e).encode() for e in ELEMENTS),
+    "pretty": b",\n".join(json.dumps(e, indent=1).encode() for e in ELEMENTS),
+    "cut": b'{"a":1}{"b":',
+}
 FRAMINGS: list[tuple[Callable[[], Framing], bytes]] = [
     *((JSONArray, body) for body in ARRAYS.values()),
+    *((JSONValues, body) for body in VALUES.values()),
     *((CodeLines, body) for body in LINES.values()),
 ]
 
@@ -59,7 +70,11 @@ def read(body: bytes) -> list[Any]:
     return [json.loads(data) for data, _, partial in meant(cut(JSONArray, [body])) if not partial]
 
 
-@pytest.mark.parametrize("make, body", FRAMINGS, ids=[*ARRAYS, *(f"lines: {name}" for name in LINES)])
+@pytest.mark.parametrize(
+    "make, body",
+    FRAMINGS,
+    ids=[*ARRAYS, *(f"values: {name}" for name in VALUES), *(f"lines: {name}" for name in LINES)],
+)
 def test_the_cut_is_unseen_and_every_byte_is_kept(make: Callable[[], Framing], body: bytes) -> None:
     whole = meant(cut(make, [body]))
     for pieces in (by(1, body), by(7, body), *halves(body)):
@@ -71,6 +86,11 @@ def test_the_cut_is_unseen_and_every_byte_is_kept(make: Callable[[], Framing], b
 @pytest.mark.parametrize("name", ["compact", "one a line", "pretty"])
 def test_the_elements(name: str) -> None:
     assert read(ARRAYS[name]) == ELEMENTS
+
+
+@pytest.mark.parametrize("name", [name for name in VALUES if name != "cut"])
+def test_the_values(name: str) -> None:
+    assert [json.loads(data) for data, _, _ in meant(cut(JSONValues, [VALUES[name]]))] == ELEMENTS
 
 
 @pytest.mark.parametrize("name", ["empty", "empty with blanks"])

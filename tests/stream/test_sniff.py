@@ -6,7 +6,7 @@ import pytest
 
 from sidecar.stream.awsstream import EventStream
 from sidecar.stream.framing import NDJSON, SSE, Framing, Text
-from sidecar.stream.jsonarray import CodeLines, JSONArray
+from sidecar.stream.jsonarray import CodeLines, JSONArray, JSONValues
 from sidecar.stream.sniff import Sniff
 from tests.stream.reading import by, halves
 from tests.stream.test_framing import cut, data, meant, raw
@@ -28,6 +28,21 @@ CHOICES = [
     (b'{"a":1}\n', NDJSON, NDJSON),
     (b'\xef\xbb\xbf \r\n{"a":1}\n', NDJSON, NDJSON),
     (b"{", NDJSON, NDJSON),
+    (b'{"a":"}{"}\n{}', NDJSON, NDJSON),
+    (b'{"a":1} junk\n{}', NDJSON, NDJSON),
+    (b'{"a":1}', NDJSON, NDJSON),
+    (b'{"a":{}}{"b":1}', JSONValues, JSONValues),
+    (b'{"a":1}, {"b":1}\n', JSONValues, JSONValues),
+    (b'{"a":1}\0{"b":1}\0', JSONValues, JSONValues),
+    (b'\x1e{"a":1}\n\x1e{"b":1}\n', JSONValues, JSONValues),
+    (b'7\r\n{"a":1}9\r\n[{"b":1}]', JSONValues, JSONValues),
+    (b")]}'\n\n7\n{}", JSONValues, JSONValues),
+    (b'"Fen"\n"l\\"and"\r\n', NDJSON, NDJSON),
+    (b'"Fen"\nland\n', Text, Text),
+    (b'"Fen," she said', Text, Text),
+    (b'"' + b"a" * 200 + b'"\n"b"\n', Text, Text),
+    (b"42", Text, Text),
+    (b"42\n43\n", Text, Text),
     (b"vendor: x\ndata: a\n\n", Text, SSE),
     (b"x" * 63 + b": x\n\n", Text, SSE),
     (b"x" * 64 + b": x\n\n", Text, Text),
@@ -88,13 +103,19 @@ def test_what_cannot_be_text_is_read_as_an_event_stream() -> None:
 
 def test_as_few_bytes_as_decide_are_held_back() -> None:
     for body, needed in (
-        (b"{", 1),
+        (b'{"a":{}}\n', 9),
+        (b'{"a":{}}{', 9),
+        (b"{\n", 2),
+        (b"\x1e", 1),
+        (b"12\n{", 4),
+        (b"12:", 3),
+        (b'"Fen"\n"l"\n', 10),
+        (b'"Fen" ', 6),
         (b":", 1),
         (b"data:", 5),
         (b"Hello", 1),
-        (b"  {", 3),
         (b"dx", 2),
-        (b"\xef\xbb\xbf{", 4),
+        (b"\xef\xbb\xbf[{", 5),
     ):
         sniff = Sniff()
         for size, byte in enumerate(by(1, body), 1):

@@ -71,6 +71,9 @@ def _chunk(said: dict[str, Any], part: str, notes: Notes) -> None:
             notes.call(call.get("index", place), function.get("name"), function.get("arguments"), number)
     if usage := said.get("usage"):
         notes.count(usage["prompt_tokens"], usage["completion_tokens"])
+    elif (timings := said.get("timings")) and any(choice.get("finish_reason") for choice in said["choices"]):
+        # llama.cpp counts here where nobody asked, and leaves out of `prompt_n` what it had in its cache
+        notes.count(timings["prompt_n"] + timings.get("cache_n", 0), timings["predicted_n"])
 
 
 def completions(where: Where, path: str, body: dict[str, Any]) -> Answer:

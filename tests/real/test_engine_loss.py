@@ -1,5 +1,11 @@
-"""A server that is killed, or whose cache overflows, in mid-stream: no client of any endpoint takes it for an end."""
+"""A server that is killed, or whose cache overflows, in mid-stream: no client of any endpoint takes it for an end.
 
+Beside llama.cpp's own each is killed that the environment names with a command for that (`REAL_OLLAMA_KILL`, ...), after
+which it answers again.
+"""
+
+import os
+import subprocess
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
@@ -12,8 +18,19 @@ import pytest
 from tests.process import eventually
 from tests.real.answer import Answer
 from tests.real.llama_server import llama_process
-from tests.real.readers import CHAT, COMPLETIONS, FAILURES, MESSAGES, NATIVE, READERS, RESPONSES, Where
-from tests.real.test_differential import ENDLESS, FORMATS, said
+from tests.real.readers import (
+    API_CHAT,
+    API_GENERATE,
+    CHAT,
+    COMPLETIONS,
+    FAILURES,
+    MESSAGES,
+    NATIVE,
+    READERS,
+    RESPONSES,
+    Where,
+)
+from tests.real.test_differential import ENDLESS, FORMATS, LLAMA, OTHERS, model_of, said
 from tests.sidecar_process import SidecarProcess
 
 ASKED: dict[str, dict[str, Any]] = {
@@ -23,7 +40,15 @@ ASKED: dict[str, dict[str, Any]] = {
     MESSAGES: said(ENDLESS) | {"max_tokens": 60000},
     NATIVE: {"prompt": ENDLESS, "n_predict": 60000},
 }
+ENDLESSLY = {"think": False, "options": {"num_predict": 60000}}
+OLLAMA: dict[str, dict[str, Any]] = {
+    API_CHAT: said(ENDLESS) | ENDLESSLY,
+    API_GENERATE: {"prompt": ENDLESS} | ENDLESSLY,
+}
 STREAMS = list(product(ASKED, FORMATS))
+KILLED = [(LLAMA, *stream) for stream in STREAMS] + [
+    (name, *stream) for name in OTHERS if f"{name}_KILL" in os.environ for stream in product(ASKED | OLLAMA, FORMATS)
+]
 Outcomes = dict[tuple[str, str], tuple[Future[Answer], str]]
 """(path, format) to what a client made of it and the outcome that the sidecar counted."""
 
@@ -41,8 +66,8 @@ def together(context: int, then: Callable[[Any], object]) -> Outcomes:
         return {key: (answer, told(sidecar, *key)) for key, answer in asked.items()}
 
 
-def ask(url: str, path: str, format: str) -> Answer:
-    body = {"model": f"{path} {format}", "stream": True} | ASKED[path]
+def ask(url: str, path: str, format: str, model: str = "") -> Answer:
+    body = {"model": model or f"{path} {format}", "stream": True} | (ASKED | OLLAMA)[path]
     return (FORMATS[format] or READERS[path])(Where(url, {"x-stream-format": format}), path, body)
 
 
@@ -65,11 +90,27 @@ def overflowed() -> Outcomes:
     return together(4096, lambda server: None)
 
 
-@pytest.mark.parametrize(("path", "format"), STREAMS)
-def test_a_killed_server_is_a_failure(path: str, format: str, killed: Outcomes) -> None:
-    answer, outcome = killed[path, format]
+@pytest.mark.parametrize(("name", "path", "format"), KILLED)
+def test_a_killed_server_is_a_failure(name: str, path: str, format: str, request: pytest.FixtureRequest) -> None:
+    answer, outcome = request.getfixturevalue("killed")[path, format] if name == LLAMA else kill(name, path, format)
     assert isinstance(answer.exception(), FAILURES)
-    assert outcome == "truncated"
+    assert outcome == "truncated" or (name != LLAMA and outcome == "upstream_error")
+
+
+def kill(name: str, path: str, format: str) -> tuple[Future[Answer], str]:
+    """The same of a server that is not ours."""
+    url = os.environ[name].rstrip("/")
+    with SidecarProcess(url) as sidecar, ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(ask, sidecar.url, path, format, model_of(name))
+        eventually(lambda: answer.done() or flowing(sidecar.admin), 60)
+        if answer.done() and (refused := answer.exception()):
+            pytest.skip(f"{name} does not answer this: {refused}")
+        subprocess.run(os.environ[f"{name}_KILL"], shell=True, check=True)
+        return answer, str(sidecar.told(event="stream")["outcome"])
+
+
+def flowing(admin: str) -> bool:
+    return any(stream["chunks"] > 8 for stream in httpx2.get(f"{admin}/streams").json()["streams"])
 
 
 @pytest.mark.parametrize(("path", "format"), STREAMS)

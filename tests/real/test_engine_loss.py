@@ -1,6 +1,6 @@
 """A server that is killed, or whose cache overflows, in mid-stream: no client of any endpoint takes it for an end.
 
-Beside llama.cpp's own each is killed that the environment names with a command for that (`REAL_OLLAMA_KILL`, ...), after
+Beside llama.cpp's own each is killed that the environment names with a command for that, `REAL_OLLAMA_KILL`, ..., after
 which it answers again.
 """
 

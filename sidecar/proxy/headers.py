@@ -27,8 +27,11 @@ _LISTS = {
 
 
 def get(headers: Iterable[Header], wanted: bytes) -> str:
-    """The first header of that (lower-case) name, or the empty string."""
-    return next((value.decode("latin-1") for name, value in headers if name.lower() == wanted), "")
+    """The first header of that name, or the empty string; all names are lower-case here, as ASGI has them."""
+    for name, value in headers:
+        if name == wanted:
+            return value.decode("latin-1")
+    return ""
 
 
 def end_to_end(headers: Iterable[Header]) -> list[Header]:

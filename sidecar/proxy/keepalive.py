@@ -29,7 +29,7 @@ class KeepAlive:
         after = policy.ping.interval if policy.open_after is None else policy.open_after
         self._open_after = after
         self._downstream = downstream
-        self._wire = wire
+        self.wire = wire
         self._life = life
         self._open_early = open_early
         self._accepted = downstream.last_write
@@ -48,18 +48,18 @@ class KeepAlive:
             return NEVER
         if now < since + wait:
             return since + wait
-        if not self._downstream.busy and self._wire.at_boundary:
+        if not self._downstream.busy and self.wire.at_boundary:
             self._downstream.beside(act())
         return now + wait
 
     async def _open(self) -> None:
         if not self._downstream.started:  # the answer may have come just now
             await self._open_early()
-            words = self._wire.opening()
+            words = self.wire.opening()
             await (self._say(words) if words or not self._interval else self._ping())
 
     async def _ping(self) -> None:
-        await self._say(self._wire.ping(self._shape, self.blank_line_is_an_event))
+        await self._say(self.wire.ping(self._shape, self.blank_line_is_an_event))
 
     async def _say(self, data: bytes) -> None:
         if data:

@@ -59,7 +59,7 @@ class Exchange:
         spoken = backend.upstream.dialect
         query = request.scope["query_string"].decode("latin-1")
         self._client_dialect = dialects.of_path(request.path, query) if spoken == "auto" else spoken
-        self._wire: Wire = make(format, self._client_dialect, life.stream_id, int(time.time()), request.asked.usage)
+        self._wire = self._made(format)
         self._head: tuple[int, list[headers.Header]] = (200, [])
         self._parser: StreamParser | None = None
         self._outcome = ""
@@ -124,6 +124,10 @@ class Exchange:
         self._wire.hides_usage = edited is not body
         return edited
 
+    def _made(self, format: str) -> Wire:
+        asked = self._request.asked
+        return make(format, self._client_dialect, self._life.stream_id, int(time.time()), asked.usage)
+
     def _own_headers(self) -> list[headers.Header]:
         return self._life.response_headers() + cors.answer(self._policy.cors, self._request.header(b"origin"))
 
@@ -147,7 +151,9 @@ class Exchange:
 
     async def _stream(self, answer: Answer, event_stream: bool) -> None:
         if self._downstream.started and not self._wire.normalises and not event_stream:
-            raise Failure("malformed", "the answer was opened as an event stream, and the backend's is none")
+            if self._client_dialect != "openai-chat":
+                raise Failure("malformed", "the answer was opened as an event stream, and the backend's is none")
+            self._wire = self._keep_alive.wire = self._made("openai")
         self._patience.stream = self._keep_alive.streaming = True
         self._head = (answer.status, answer.headers)
         self._wire.event_stream = self._wire.event_stream or event_stream

@@ -91,6 +91,11 @@ async def test_a_json_answer_after_the_opening_becomes_a_stream() -> None:
     }
     _, reply = await opened("defaults: { ping: 20ms }", ask(), PING, answer(json.dumps(said).encode()))
     assert speech.complete(reply)["final_response"] == "Hi"
+    config = "defaults: { ping: 20ms, format: passthrough }"
+    _, reply = await opened(config, ask(), PING, answer(json.dumps(said).encode()))
+    assert reply.body.replace(PING, b"").endswith(b"\n\ndata: [DONE]\n\n") and b'"content":"Hi"' in reply.body
+    _, reply = await opened(config, ask(path="/v1/messages"), b"event: ping", answer(json.dumps(said).encode()))
+    assert b"event: error" in reply.body
 
 
 async def test_other_answers_after_the_opening() -> None:

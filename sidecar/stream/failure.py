@@ -18,6 +18,18 @@ _KINDS = (
     ("upstream_error", "", tuple(range(500, 600)), r"server.?error|internal|timeout"),
     ("rejected", "", tuple(range(400, 500)), r"invalid|bad.?request|not.?found|unsupported|validation|too.?large"),
 )
+_ERRORS = (
+    "error",
+    "errors",
+    "last_error",
+    "error_msg",
+    "error_message",
+    "error_information",
+    "error_info",
+    "err_msg",
+    "errmsg",
+)
+_MESSAGES = ("message", "msg", "status_msg", "detail", "err_msg", "errmsg")
 _STATUSES = {"RESOURCE_EXHAUSTED": 429, "UNAVAILABLE": 503, "INTERNAL": 500, "INVALID_ARGUMENT": 400, "NOT_FOUND": 404}
 
 
@@ -26,7 +38,7 @@ def read(said: Any, http_status: int = 0) -> Error:
     inner = _inner(said)
     if not isinstance(inner, dict):
         return _classify(str(inner) if inner else "the backend reported an error without a message", "", http_status)
-    message = _text(inner, "message", "Message", "msg", "detail", "errorText", "error_message", "reason")
+    message = _text(inner, *_MESSAGES, "Message", "errorText", "error_message", "reason", "text", "description")
     named = (_text(inner, key) for key in ("type", "error_type", "code", "status", "__type"))
     kind = next((name for name in named if name and name != "error" and not name.isdigit()), "")
     words = " ".join(_text(inner, key) for key in ("type", "code", "status", "error_type"))
@@ -60,17 +72,21 @@ def find(said: dict[str, Any], words: str, failed: bool) -> Error | None:
     `words` is the text that it says, and `failed` whether it says that it is an error itself.
     """
     for layer in names.layers(said, 3):
-        for key in ("error", "errors", "last_error", "error_msg", "error_message"):
+        for key in _ERRORS:
             inside = layer.get(key)
             if any(inside.values()) if isinstance(inside, dict) else inside:
                 rest = {name: value for name, value in layer.items() if name != "error"}
-                told = inside if isinstance(inside, str) else _text(layer, "message", "msg", "detail")
-                flat = rest | {"message": told, "code": _code(layer)}
+                word = inside if isinstance(inside, str) else ""
+                told = _text(layer, "message", "msg", "detail")
+                kind = {"type": word} if told and word else {}
+                flat = rest | kind | {"message": told or word, "code": _code(layer)}
                 return read(inside if isinstance(inside, dict | list) else flat)
+    if isinstance(said.get("detail"), str | list) and len(said) == 1:  # FastAPI
+        return read({"message": _text(said, "detail") or str(said["detail"])})
     if failed:
         return read(said["data"] if said.get("data") else {"message": words, **said})
     for part in (said, said.get("base_resp"), said.get("header")):
-        if isinstance(part, dict) and not words and _refused(part):
+        if isinstance(part, dict) and _refused(part) and (not words or _told(part) in words):
             return read({**part, "code": _code(part), "message": _told(part)})
     return None
 
@@ -85,18 +101,27 @@ def _code(said: dict[str, Any]) -> Any:
 
 
 def _told(said: dict[str, Any]) -> str:
-    return _text(said, "message", "msg", "status_msg", "detail")
+    return _text(said, *_MESSAGES)
 
 
 def _inner(said: Any) -> Any:
     for _ in range(3):
         if isinstance(said, list) and said:
             said = said[0]
-        elif isinstance(said, dict) and isinstance(said.get("error"), dict | str) and said["error"]:
+        elif isinstance(said, dict) and isinstance(said.get("error"), str) and said["error"]:
+            return _flat(said)
+        elif isinstance(said, dict) and isinstance(said.get("error"), dict) and said["error"]:
             said = said["error"]
         else:
             break
     return said
+
+
+def _flat(said: dict[str, Any]) -> dict[str, Any]:
+    """Of an error that is a word or a sentence: the sentence, and what stands beside it."""
+    told = _text(said, "message", "error_description", "detail")
+    kind = said.get("error_type") or (said["error"] if told else "")
+    return {"type": kind, "code": said.get("code"), "message": told or said["error"]}
 
 
 def _text(said: dict[str, Any], *keys: str) -> str:

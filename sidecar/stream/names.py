@@ -15,10 +15,10 @@ Path = tuple[str | int, ...]
 
 TEXT: Names = tuple(
     "delta content_delta text_delta token text content response answer completion generated_text generation output_text"
-    " text_output partial reply chunk".split()
+    " text_output text_response raw_content partial reply chunk".split()
 )
 LIKE_TEXT = re.compile(r"\w+_(?:token|text|delta|content|chunk|answer)")
-WEAK: Names = ("output", "outputs", "result", "value", "data", "message", "msg")
+WEAK: Names = ("output", "outputs", "result", "value", "data", "parts", "raw", "predictions", "message", "msg")
 """Names of text too, where nothing better is said."""
 REASONING: Names = tuple("reasoning_content reasoning thinking thought thoughts reasoning_text reasoning_delta".split())
 CALLS: Names = ("tool_call_chunks", "tool_calls", "tool_call", "function_call", "function_calls")
@@ -26,13 +26,13 @@ FINISH: Names = ("finish_reason", "stop_reason", "done_reason", "finish_type", "
 UNFINISHED = frozenset(" null none not_finished normal generating running in_progress continue working".split(" "))
 DONE: Names = tuple(
     "done is_done is_finished finished is_end end ended is_last last is_final final is_complete completed last_chunk"
-    " stream_end eos eof".split()
+    " stream_end eos eof final is_final_chunk end_turn close".split()
 )
 CODES: Names = ("code", "error_code", "err_code", "errno", "status_code", "ret")
 _INSIDE: Names = tuple(
     "delta message content parts part chunk data payload result results output outputs response responses choice"
     " choices messages kwargs artifact predictions completions generation generations candidates text event body value"
-    " item response_metadata step_result".split()
+    " item response_metadata step_result replies turn".split()
 )
 _TAGS: Names = (
     "event",
@@ -65,6 +65,12 @@ _DEPTH = 6
 def snake(word: str) -> str:
     """`FinishReason`, `finish-reason` and `finish.reason` as `finish_reason`."""
     return _HUMP.sub("_", word).strip("_").lower()
+
+
+def camel(name: str) -> str:
+    """`finish_reason` as `finishReason`."""
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
 
 
 def snaked(data: bytes) -> bytes:

@@ -9,7 +9,7 @@ import msgspec
 
 from sidecar.stream import dialects, failure, names
 from sidecar.stream.dialects import Decode, generic, text
-from sidecar.stream.events import End, Event, Extension, Finish, TextDelta
+from sidecar.stream.events import CONTENT, End, Error, Event, Extension, Finish, TextDelta, ToolCallEnd, Usage
 from sidecar.stream.framing import Frame, Framing, Text
 from sidecar.stream.mend import Halves, fitted, is_marked, mended, unmarked
 from sidecar.stream.shapes import Shape, shaped
@@ -18,6 +18,8 @@ from sidecar.stream.sniff import Sniff
 _STRANGE = 3
 """Frames of one outline that nobody knew, after which no dialect is asked again: it takes 0.2 ms."""
 _OUTLINES = 64
+_WORTH = (*CONTENT, ToolCallEnd, Finish, Usage, Error)
+"""What a frame must say to be taken for one of another dialect, whose values are of other types."""
 _JSON = (b"{", b"[", b'"')
 _MISFITS = 8  # values of a wrong type in one frame
 
@@ -120,6 +122,8 @@ class Reader:
             events = self._understood(decode, frame)
             if events is None and name not in dialects.GUESSES:
                 events = _fitted(decode, frame)
+                worth = name == self.dialect or any(isinstance(event, _WORTH) for event in events or ())
+                events = events if worth else None
             if events is not None:
                 return self._taken(frame, name, decode, events, plain)
             among = among[among.index(name) + 1 :]

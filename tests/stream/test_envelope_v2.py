@@ -192,3 +192,15 @@ def spoken(events: list[Event]) -> list[Any]:
         ([e for e in events if isinstance(e, Usage)] or [None])[-1] if whole else None,
         (last.message, last.recoverable) if isinstance(last, Error) else None,
     ]
+
+
+def test_every_outcome_of_a_failure_is_read_back() -> None:
+    """By its own word in version 2; in version 1 by its code, which may be that of several."""
+    for name, row in outcome.OUTCOMES.items():
+        if row.code:
+            error = outcome.complete(Error(name, "it broke"))
+            assert read(EnvelopeV2(STREAM).encode([error], [])).events[-1] == error
+            told = read(EnvelopeV1().encode([error], [])).events[-1]
+            assert isinstance(told, Error)
+            assert (told.code, told.recoverable) == (error.code, error.recoverable)
+            assert outcome.complete(told) == told

@@ -3,6 +3,7 @@
 Each row is what a reader should get: text, reasoning, calls, why it finished, (input, output) tokens, and what failed.
 """
 
+import base64
 import json
 from typing import Any, NamedTuple
 
@@ -570,12 +571,250 @@ ROWS = {
         "Fenland",
         usage=(5, 2),
     ),
-    "gradio": Row(
+    "home-made frames between anthropic's": Row(
         sse(
-            ("generating", '["Fen"]'), ("heartbeat", "null"), ("generating", '["Fenland"]'), ("complete", '["Fenland"]')
+            ("message_start", {"type": "message_start", "message": {"id": "m", "model": "fern-1"}}),
+            ("content_block_delta", {"type": "content_block_delta", "delta": {"type": "text_delta", "text": "Fe"}}),
+            {"chunk": "n", "type": "text"},
+            {"type": "chunk", "data": {"content": "la", "index": 0}},
+            {"content": "n"},
+            ("content_block_delta", {"type": "content_block_delta", "delta": {"type": "text_delta", "text": "d"}}),
+            ("vertex_event", {"type": "vertex_event"}),
+            ("message_delta", {"type": "message_delta", "delta": {"stop_reason": "end_turn"}}),
+            ("message_stop", {"type": "message_stop"}),
         ),
         "Fenland",
     ),
+    # ---- chats and platforms
+    "coze of old": Row(
+        sse(
+            {
+                "event": "message",
+                "message": {"role": "assistant", "type": "answer", "content": "Fen"},
+                "is_finish": False,
+            },
+            {
+                "event": "message",
+                "message": {"role": "assistant", "type": "answer", "content": "land"},
+                "is_finish": True,
+            },
+            {"event": "message", "message": {"role": "assistant", "type": "follow_up", "content": "Why?"}},
+            {"event": "done"},
+        ),
+        "Fenland",
+    ),
+    "coze of old failed": Row(
+        sse({"event": "error", "error_information": {"err_code": 7, "err_msg": "no such bot"}}), "", error="no such bot"
+    ),
+    "ragflow": Row(
+        sse(
+            {"code": 0, "message": "", "data": {"answer": "Fen", "reference": {}}},
+            {"code": 0, "message": "", "data": {"answer": "Fenland", "reference": {}}},
+            {"code": 0, "message": "", "data": True},
+        ),
+        "Fenland",
+    ),
+    "ragflow failed": Row(
+        sse({"code": 500, "message": "it broke", "data": {"answer": "**ERROR**: it broke", "reference": []}}),
+        "",
+        error="it broke",
+    ),
+    "anythingllm": Row(
+        sse(
+            {"uuid": "u", "type": "textResponseChunk", "textResponse": "Fen", "close": False, "error": False},
+            {"uuid": "u", "type": "textResponseChunk", "textResponse": "land", "close": False, "error": False},
+            {"uuid": "u", "type": "finalizeResponseStream", "close": True, "error": False, "metrics": USAGE},
+        ),
+        "Fenland",
+        usage=(5, 2),
+    ),
+    "maxkb": Row(
+        sse(
+            {"chat_id": "c", "content": "Fen", "is_end": False},
+            {"chat_id": "c", "content": "land", "is_end": False},
+            {"chat_id": "c", "content": "", "is_end": True, "completion_tokens": 2, "prompt_tokens": 5},
+        ),
+        "Fenland",
+        usage=(5, 2),
+    ),
+    "librechat": Row(
+        sse(
+            ("message", {"created": True, "message": {"text": "hi", "sender": "User", "isCreatedByUser": True}}),
+            ("message", {"event": "on_run_step", "data": {"type": "message_creation"}}),
+            (
+                "message",
+                {"event": "on_message_delta", "data": {"delta": {"content": [{"type": "text", "text": "Fen"}]}}},
+            ),
+            (
+                "message",
+                {"event": "on_message_delta", "data": {"delta": {"content": [{"type": "text", "text": "land"}]}}},
+            ),
+            ("message", {"final": True, "requestMessage": {"text": "hi"}, "responseMessage": {"text": "Fenland"}}),
+        ),
+        "Fenland",
+    ),
+    "langflow": Row(
+        lines(
+            {"event": "add_message", "data": {"text": "hi", "sender": "User"}},
+            {"event": "token", "data": {"chunk": "Fen", "id": "x"}},
+            {"event": "token", "data": {"chunk": "land", "id": "x"}},
+            {"event": "add_message", "data": {"text": "Fenland", "sender": "Machine"}},
+            {"event": "end", "data": {"result": {}}},
+        ),
+        "Fenland",
+    ),
+    "chainlit": Row(
+        sse(
+            {"event": "new_message", "data": {"output": "", "type": "assistant_message"}},
+            {"event": "stream_token", "data": {"token": "Fen", "isSequence": False}},
+            {"event": "stream_token", "data": {"token": "land", "isSequence": False}},
+            {"event": "task_end", "data": {}},
+        ),
+        "Fenland",
+    ),
+    "voiceflow": Row(
+        sse(
+            ("trace", {"type": "completion", "payload": {"state": "start"}}),
+            ("trace", {"type": "completion", "payload": {"state": "content", "content": "Fen"}}),
+            ("trace", {"type": "completion", "payload": {"state": "content", "content": "land"}}),
+            ("trace", {"type": "completion", "payload": {"state": "end"}}),
+            ("end", {}),
+        ),
+        "Fenland",
+    ),
+    "haystack": Row(
+        sse(
+            {"content": "Fen", "meta": {"model": "m", "finish_reason": None}},
+            {"content": "land", "meta": {"finish_reason": "length", "usage": USAGE}},
+        ),
+        "Fenland",
+        finish="length",
+        usage=(5, 2),
+    ),
+    "a chat's replies so far": Row(
+        lines(
+            {"replies": [{"text": "Fen", "id": 1}], "is_final_chunk": False},
+            {"replies": [{"text": "Fenland", "id": 1}], "is_final_chunk": True},
+        ),
+        "Fenland",
+    ),
+    "a chat's message so far": Row(
+        sse(
+            {"message": {"author": {"role": "assistant"}, "content": {"parts": ["Fen"]}, "status": "in_progress"}},
+            {"message": {"author": {"role": "assistant"}, "content": {"parts": ["Fenland"]}, "end_turn": True}},
+            "[DONE]",
+        ),
+        "Fenland",
+    ),
+    "padded tokens and a final answer": Row(
+        lines(
+            {"type": "status", "status": "started"},
+            {"type": "stream", "token": "Fen" + chr(0) * 3},
+            {"type": "stream", "token": "land" + chr(0) * 2},
+            {"type": "finalAnswer", "text": "Fenland", "interrupted": False},
+        ),
+        "Fenland",
+    ),
+    "langgraph updates": Row(
+        sse(
+            ("metadata", {"run_id": "r"}),
+            ("updates", {"agent": {"messages": [{"content": "Fenland", "type": "ai", "id": "x"}]}}),
+            ("end", None),
+        ),
+        "Fenland",
+    ),
+    "langgraph values": Row(
+        sse(
+            ("values", {"messages": [{"content": "hi", "type": "human"}]}),
+            ("values", {"messages": [{"content": "hi", "type": "human"}, {"content": "Fenland", "type": "ai"}]}),
+            ("end", None),
+        ),
+        "Fenland",
+    ),
+    "langgraph with the question first": Row(
+        sse(
+            ("messages", [{"content": "hi", "type": "human"}, {}]),
+            ("messages", [chunk("Fen"), {"langgraph_node": "agent"}]),
+            ("messages", [{"content": "high", "type": "tool"}, {}]),
+            ("messages", [chunk("land"), {"langgraph_node": "agent"}]),
+            ("end", None),
+        ),
+        "Fenland",
+    ),
+    "langgraph failed": Row(
+        sse(("messages", [chunk("Fen"), {}]), ("error", {"error": "ValueError", "message": "it broke"})),
+        "Fen",
+        error="it broke",
+    ),
+    "langserve log": Row(
+        sse(
+            ("data", {"ops": [{"op": "replace", "path": "", "value": {"id": "x", "streamed_output": []}}]}),
+            ("data", {"ops": [{"op": "add", "path": "/streamed_output/-", "value": "Fen"}]}),
+            ("data", {"ops": [{"op": "add", "path": "/streamed_output/-", "value": chunk("land")}]}),
+            ("end", None),
+        ),
+        "Fenland",
+    ),
+    "mcp": Row(
+        sse(
+            ("message", {"jsonrpc": "2.0", "method": "notifications/progress", "params": {"progress": 1}}),
+            ("message", {"jsonrpc": "2.0", "id": 1, "result": {"content": [{"type": "text", "text": "Fenland"}]}}),
+        ),
+        "Fenland",
+    ),
+    "sensenova": Row(
+        sse(
+            {
+                "data": {"id": "x", "choices": [{"index": 0, "delta": "Fen", "finish_reason": ""}]},
+                "status": {"code": 0},
+            },
+            {"data": {"choices": [{"index": 0, "delta": "land", "finish_reason": "stop"}], "usage": USAGE}},
+            "[DONE]",
+        ),
+        "Fenland",
+        usage=(5, 2),
+    ),
+    "hunyuan failed": Row(
+        sse(
+            {"Choices": [{"Delta": {"Content": "Fen"}, "FinishReason": ""}]},
+            {"Choices": [], "ErrorMsg": {"Msg": "it broke", "Code": 5000}},
+        ),
+        "Fen",
+        error="it broke",
+    ),
+    "spark over a socket": Row(
+        lines(
+            {"header": {"code": 0, "status": 0}, "payload": {"choices": {"status": 0, "text": [{"content": "Fen"}]}}},
+            {
+                "header": {"code": 0, "status": 2},
+                "payload": {"choices": {"status": 2, "text": [{"content": "land"}]}, "usage": {"text": USAGE}},
+            },
+        ),
+        "Fenland",
+        usage=(5, 2),
+    ),
+    "clarifai": Row(
+        lines(
+            {"status": {"code": 10000}, "outputs": [{"data": {"text": {"raw": "Fen"}}}]},
+            {"status": {"code": 10000}, "outputs": [{"data": {"text": {"raw": "land"}}}], "done": True},
+        ),
+        "Fenland",
+    ),
+    "palm": Row(
+        sse(
+            {"candidates": [{"author": "1", "content": "Fen"}]},
+            {"candidates": [{"author": "1", "content": "land"}]},
+            "[DONE]",
+        ),
+        "Fenland",
+    ),
+    "predictions": Row(lines({"predictions": ["Fen"]}, {"predictions": ["land"], "done": True}), "Fenland"),
+    "base64": Row(
+        sse(*(base64.b64encode(json.dumps(frame).encode()).decode() for frame in (DELTA, STOP)), "[DONE]"),
+        "Fenland",
+        usage=(5, 2),
+    ),
+    "fastapi's error": Row(sse({"text": "Fen"}, {"detail": "it broke"}), "Fen", error="it broke"),
     # ---- home-made kinds
     "a chunk in an envelope with a code": Row(
         sse({"code": 0, "msg": "ok", "data": DELTA}, {"code": 0, "msg": "ok", "data": STOP}, "[DONE]"),
@@ -780,3 +1019,10 @@ def test_a_status_of_a_stream_that_is_known_by_now() -> None:
 def test_an_error_without_data(before: str) -> None:
     last = read((before + sse(("error", None))).encode()).events[-1]
     assert last == Error("upstream_error", "the backend reported an error without a message")
+
+
+def test_what_nobody_knows_is_asked_about_three_times() -> None:
+    strange = [{"kind": "beat", "n": number} for number in range(1, 9)]
+    reading = read(sse({"text": "Fen"}, *strange, {"text": "land", "done": True}).encode())
+    assert (reading.text, reading.parser.unknown_frames) == ("Fenland", 8)
+    assert [e.value for e in reading.events if isinstance(e, Extension)] == strange

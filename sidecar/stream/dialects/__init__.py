@@ -10,7 +10,9 @@ To add one, say `foo-chat`:
 
    and where a client may speak it too (so that a passed-through stream can be pinged and can end in an error):
    `PATHS` (endings of request paths; or `speaks(path, query)`), `PING` (bytes) and `error_frame(error)` (bytes).
-   `ENDS_OPEN = True`: it has no end mark. What a dialect does not say, it leaves out. Add the name to `ORDER`.
+   `ENDS_OPEN = True`: it has no end mark. `REFRAIN = True`: its decoder keeps nothing of a frame of text, so that one
+   with other words need not be decoded (`stream/refrain.py`).
+   What a dialect does not say, it leaves out. Add the name to `ORDER`.
    A stream of small objects of one shape is a page of pointers: see `shapes.Shape`, and `tgi.py` for one.
 3. `sidecar decode --dialect foo-chat --json tests/fixtures/foo-chat/basic.sse > .../basic.events.jsonl`, and read it.
 4. `make test`. Every fixture is run whole, byte by byte, cut in two everywhere, truncated and mutated.
@@ -53,6 +55,7 @@ ORDER = (
     "ag-ui",
     "vercel-ui",
     "vercel-data",
+    "gradio",
     "koboldcpp",
     "triton",
     "cloudflare",
@@ -125,6 +128,11 @@ def ends_open(name: str) -> bool:
 def ping(name: str) -> bytes:
     """A frame that a client of this dialect reads and ignores; empty where there is none."""
     return bytes(getattr(load(name), "PING", b"")) if name in ORDER else b""
+
+
+def has_refrain(name: str) -> bool:
+    """Whether a frame of text means the same whatever came before it."""
+    return name in ORDER and getattr(load(name), "REFRAIN", False)
 
 
 def bears_comments(name: str) -> bool:

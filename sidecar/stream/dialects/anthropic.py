@@ -29,6 +29,7 @@ from sidecar.stream.reasons import canonical
 
 PATHS = ("/v1/messages",)
 PING = b'event: ping\ndata: {"type": "ping"}\n\n'
+REFRAIN = True
 
 
 class _Block(msgspec.Struct, gc=False):
@@ -106,7 +107,8 @@ class _Decoder:
         handle = getattr(self, f"_{said.type}", None) if said.type in _TYPES else None
         if handle:
             return handle(said)  # type: ignore[no-any-return]
-        return [Extension(said.type, msgspec.json.decode(data))] if said.type else None
+        known = said.type.startswith(("message", "content_block"))
+        return [Extension(said.type, msgspec.json.decode(data))] if known else None
 
     def _delta(self, index: int, delta: _Delta, data: bytes) -> Iterable[Event]:
         match delta.type:

@@ -23,6 +23,8 @@ _QUIET = ("ping", "tts_message", "tts_message_end")
 
 def matches(frame: Frame, said: Any) -> bool:
     kind = said.get("event") if isinstance(said, dict) else None
+    if kind in ("message", "error"):  # Coze's events are called the same
+        return "answer" in said if kind == "message" else "message" in said
     return isinstance(kind, str) and (kind in _KNOWN or kind.startswith(("workflow_", "node_", "tts_")))
 
 
@@ -33,7 +35,7 @@ def decoder() -> Decode:
         nonlocal spoken
         said = msgspec.json.decode(frame.data or b"{}")
         kind = said.get("event") if isinstance(said, dict) else None
-        if not isinstance(kind, str):
+        if not isinstance(kind, str) or (kind == "message" and "answer" not in said):
             return None
         spoken = spoken or kind in _TEXT
         if kind == "workflow_finished":

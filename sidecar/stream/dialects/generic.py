@@ -4,13 +4,12 @@ What an event is called, or what the objects around the text say that they are, 
 status from text. A known dialect may stand inside an object.
 """
 
-import re
 from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
-from sidecar.stream import dialects, failure, names, pointers
+from sidecar.stream import dialects, failure, kinds, names, parts, pointers
 from sidecar.stream.dialects import Decode
 from sidecar.stream.dialects.homemade import status
 from sidecar.stream.events import (
@@ -24,43 +23,22 @@ from sidecar.stream.events import (
     Start,
     Status,
     TextDelta,
-    TextSnapshot,
-    ToolCallDelta,
-    ToolCallEnd,
     Usage,
 )
 from sidecar.stream.framing import Frame
 from sidecar.stream.names import Names, Path
-from sidecar.stream.reasons import canonical
 
 PING = b": ping\n\n"
 
-_LAST = "(?:done|end|ended|complete|completed|finish|finished|close|closed|stop|stopped|eof|final)"
-_END = re.compile(rf"(?:(?:stream|message|chat|run|response|generation|conversation|session)_)?{_LAST}(?:_stream)?")
-_OVER = re.compile(rf"(?:\w+_)?{_LAST}")
-_PING = re.compile(r"ping|pong|heart_?beat|keep_?alive|noop")
-_FAILED = re.compile(r"(?:\w+_)?(?:error|failed|failure|exception)(?:_message)?")
-_THOUGHT = re.compile(r"(?:\w*_)?(?:reason|think|thought)\w*")
-_PIECE = re.compile(r"(?:\w+_)?(?:token|text|delta|chunk|answer|add|partial|stream)(?:_\w+)?")
-_OTHERS = re.compile(
-    r"(?:human|user|system|tool|function)(?:_message)?(?:_chunk)?|on_(?!chat_model_s|llm_s|llm_new)\w+"
-)
-_STATUS = re.compile(
-    r"(?:\w+_)?(?:status|progress|info|started|start|begin|created|queued|init|step|loading|connect\w*|open\w*|ready|ack"
-    r"|welcome|session)(?:_\w+)?"
-)
-_ASIDE = re.compile(
-    r"(?:\w+_)?(?:question|input|verbose|follow|source|document|citation|reference|metadata|meta|title|suggest|suggested"
-    r"|log|trace|debug|tool|node|chain|retriever|usage)s?(?:_\w+)?"
-)
+_ROLES = ("user", "system", "tool", "human")
+_LISTS = ("message", "data", "chunk", "values")
 _WRAPS = ("data", "event", "payload", "chunk", "response", "result", "body")
 _KNOWN = dialects.ORDER[: -len(dialects.GUESSES)]
-_ARGUMENTS = ("/function/arguments", "/arguments", "/args", "/input")
 
 
 def matches(frame: Frame, said: Any) -> bool:
     """Only what says something by a name that we know."""
-    if _is(_END, frame.name) or _is(_PING, frame.name):
+    if kinds.named(kinds.END, frame.name) or kinds.named(kinds.PING, frame.name):
         return True
     events = decoder()(frame) if isinstance(said, dict | list) else None
     return any(not isinstance(event, Start | Status | Extension) for event in events or ())
@@ -72,7 +50,7 @@ def decoder() -> Decode:
 
 def is_end(name: str) -> bool:
     """Whether an event that is called so is the end of its stream."""
-    return _is(_END, name)
+    return kinds.named(kinds.END, name)
 
 
 def beside(events: Iterable[Event]) -> list[Event] | None:
@@ -85,14 +63,6 @@ def is_body(frame: Frame) -> bool:
     """Whether this, alone, is an answer that was not streamed: JSON that does not say that more follows."""
     said = _read(frame.data or b"") if frame.raw.lstrip()[:1] in (b"{", b"[") else None
     return isinstance(said, dict) and not any(said.get(key) is False for key in names.DONE)
-
-
-def _is(words: re.Pattern[str], name: str) -> bool:
-    return bool(name) and words.fullmatch(names.snake(name)) is not None
-
-
-def _any(words: re.Pattern[str], tags: Names) -> bool:
-    return any(words.fullmatch(tag) for tag in tags)
 
 
 class _Decoder:
@@ -111,17 +81,18 @@ class _Decoder:
         if data in (b"[DONE]", b'"[DONE]"'):
             return [End()]
         if data[:1] not in (b"{", b"["):
-            return [End()] if _is(_END, frame.name) else [] if _is(_PING, frame.name) else None
+            return (
+                [End()] if kinds.named(kinds.END, frame.name) else [] if kinds.named(kinds.PING, frame.name) else None
+            )
         data = names.snaked(data)
         said = msgspec.json.decode(data)
         name = names.snake(frame.name) if frame.name else ""
         return self._list(said, name) if isinstance(said, list) else self._object(said, name, data)
 
     def _list(self, said: list[Any], name: str) -> Iterable[Event] | None:
-        """LangGraph sends a message and its metadata; Gradio the text so far."""
-        if said and isinstance(said[0], str) and name:
-            return [TextSnapshot(said[0]), *([End()] if _is(_END, name) else ())]
-        if said and isinstance(said[0], dict) and (not name or name.startswith(("message", "data", "chunk"))):
+        """LangGraph sends a message and its metadata."""
+        said = [said[-1]] if name == "values" else said
+        if said and isinstance(said[0], dict) and (not name or name.startswith(_LISTS)):
             return self._object(said[0], name)
         return None
 
@@ -131,7 +102,7 @@ class _Decoder:
         words = names.at(said, path) if path else None
         if isinstance(words, str):
             return self._piece(words)
-        events = self._wrapped(said, data)
+        events = self._of_langchain(said, name) or self._wrapped(said, data)
         if events is None:
             events = list(self._said(said, name))
             if not events and not any(key in layer for layer in names.layers(said) for key in _NAMES):
@@ -151,12 +122,17 @@ class _Decoder:
             return None
         decode = self._inside.setdefault(name, dialects.load(name).decoder())
         inside = msgspec.json.encode(_unwrapped(said, key)) if key or not data else data
-        events = list(decode(Frame(inside, b"")) or ())
+        try:
+            events = list(decode(Frame(inside, b"")) or ())
+        except dialects.ODD:
+            return None
+        if not events and (error := failure.find(said, "", False)):
+            return [error]
         for event in events:
             if type(event) is TextDelta:
                 self._pieces += 1
                 self._spoken += event.text
-        return [*events, *([End()] if key and _done(said) else ())]
+        return [*events, *([End()] if key and parts.done(said) else ())]
 
     def _holder(self, said: dict[str, Any]) -> tuple[str, str]:
         for key in ("", *_WRAPS):
@@ -166,12 +142,29 @@ class _Decoder:
                 return key, name
         return "", ""
 
+    def _of_langchain(self, said: dict[str, Any], name: str) -> list[Event] | None:
+        """LangGraph's `updates` and `values` hold messages, a LangServe log patches what was streamed."""
+        inside: Any = None
+        if name == "updates" and len(said) == 1:
+            inside = next(iter(said.values()))
+        elif isinstance(said.get("ops"), list):
+            added = (op["value"] for op in said["ops"] if pointers.text(op, "/path").endswith("/streamed_output/-"))
+            inside = next(added, None)
+        elif name == "values":
+            inside = said
+        if isinstance(inside, str):
+            return self._piece(inside)
+        if not isinstance(inside, dict):
+            return None
+        messages = inside.get("messages")
+        return list(self._said(messages[-1] if isinstance(messages, list) and messages else inside, ""))
+
     def _said(self, said: dict[str, Any], name: str) -> Iterable[Event]:
         words, around, self._where = names.text(said)
         tags = tuple(filter(None, (name, *(around or names.tags(said)))))
-        if _any(_PING, tags):
+        if kinds.among(kinds.PING, tags):
             return
-        failed = _any(_FAILED, tags) or _is(_FAILED, pointers.text(said, "/status"))
+        failed = kinds.among(kinds.FAILED, tags) or kinds.named(kinds.FAILED, pointers.text(said, "/status"))
         if error := failure.find(said, words, failed):
             yield error
             return
@@ -185,32 +178,34 @@ class _Decoder:
         if thoughts := names.reasoning(said):
             yield ReasoningDelta(thoughts)
         if words and words != thoughts:
-            yield from self._text(words, tags, names.first(said, ("role",)))
+            yield from self._text(words, tags, parts.role(said))
         elif isinstance(said.get("status"), str) and (message := pointers.text(said, "/message")):
             yield status(message, {})
-        yield from _calls(said)
+        yield from parts.calls(said)
         if counts := names.usage(said):
             yield msgspec.convert(counts, Usage)
-        yield from _last(said, name)
+        yield from parts.last(said, name)
 
-    def _text(self, words: str, tags: Names, role: Any = None) -> Iterable[Event]:
+    def _text(self, words: str, tags: Names, role: str) -> Iterable[Event]:
         if words == "[DONE]":
             return []
-        if self._pieces and _any(_OVER, tags):
+        if self._pieces and kinds.among(kinds.OVER, tags):
             # the whole answer again, or a farewell: not text, and not lost
-            return [] if words == self._spoken else [Extension("final", words)]
-        if _any(_THOUGHT, tags):
+            told: list[Event] = [] if words == self._spoken else [Extension("final", words)]
+            return [*told, Finish("stop")] if kinds.among(kinds.FINAL, tags) else told
+        if kinds.among(kinds.THOUGHT, tags):
             return [ReasoningDelta(words)]
-        if role in ("user", "system", "tool", "human") or _any(_OTHERS, tags):
-            return [Extension(" ".join(tags) or str(role), words)]
-        if _any(_PIECE, tags):
+        if role in _ROLES or kinds.among(kinds.OTHERS, tags):
+            return [Extension(" ".join(tags) or role, words)]
+        if kinds.among(kinds.PIECE, tags):
             return self._piece(words)
-        if _any(_STATUS, tags):
+        if kinds.among(kinds.STATUS, tags):
             return [status(words, {})]
-        return [Extension(" ".join(tags), words)] if _any(_ASIDE, tags) else self._piece(words)
+        return [Extension(" ".join(tags), words)] if kinds.among(kinds.ASIDE, tags) else self._piece(words)
 
-    def _piece(self, words: str) -> Iterable[Event]:
+    def _piece(self, words: str) -> list[Event]:
         """The second piece shows whether they are cumulative: no word begins with the whole word before it."""
+        words = words.rstrip("\0")  # with which Hugging Face's chat pads its tokens
         if self._pieces > 1 and len(words) > 3 and words == self._spoken:
             return []  # the whole answer again
         self._pieces += 1
@@ -226,30 +221,6 @@ class _Decoder:
 
 
 _NAMES = (*names.TEXT, *names.WEAK, *names.REASONING, *names.CALLS, *names.FINISH, *names.DONE)
-
-
-def _calls(said: dict[str, Any]) -> Iterable[Event]:
-    found = names.first(said, names.CALLS)
-    for call in found if isinstance(found, list) else (found,) if isinstance(found, dict) else ():
-        given = next((value for at in _ARGUMENTS if (value := pointers.at(call, at)) is not None), None)
-        text = given if isinstance(given, str) else msgspec.json.encode(given).decode() if given else ""
-        index, name = pointers.count(call, "/index"), pointers.text(call, "/function/name", "/name")
-        yield ToolCallDelta(index, pointers.text(call, "/id", "/tool_call_id"), name, text)
-        if not isinstance(given, str):
-            yield ToolCallEnd(index)
-
-
-def _last(said: dict[str, Any], name: str) -> Iterable[Event]:
-    raw = names.first(said, names.FINISH)
-    raw = pointers.text(raw, "/type", "/reason") if isinstance(raw, dict) else raw
-    if isinstance(raw, str) and raw.lower() not in names.UNFINISHED:
-        yield Finish(canonical(raw), raw)
-    if _done(said) or _any(_END, (name, *names.tags(said)[:1])) or _is(_END, pointers.text(said, "/status")):
-        yield End()
-
-
-def _done(said: dict[str, Any]) -> bool:
-    return any(layer.get(key) is True for layer in names.layers(said, 3) for key in names.DONE)
 
 
 def _unwrapped(said: dict[str, Any], key: str) -> Any:

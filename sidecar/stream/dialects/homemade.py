@@ -34,9 +34,11 @@ _STATUS = ("status", "progress", "info")
 _COUNTS = ("input_tokens", "output_tokens", "total_tokens", "cached_input_tokens", "reasoning_tokens")
 _END = ("complete", "done", "end")
 _NAMES = ("", "message", "data", "error")  # an event that is called otherwise is the next dialect's
+_MORE = (*names.FINISH, *names.CALLS, *names.REASONING, *names.DONE, "meta", "usage", "usage_metadata")
 _RICH = frozenset(
-    (*names.FINISH, *names.CALLS, *names.REASONING, "usage", "usage_metadata", "response_metadata", "message_type")
+    key for name in (*_MORE, "response_metadata", "message_type") if name != "done" for key in (name, names.camel(name))
 )  # what says more than these formats do is the next dialect's
+_WORDS = frozenset(names.TEXT) - {"chunk", "content"}
 _RESERVED = ("message", "content", "progress", "choice", "tool_call", "name", "value")
 
 
@@ -48,14 +50,15 @@ def matches(frame: Frame, said: Any) -> bool:
     return (
         (isinstance(said.get("chunk"), str) and not _RICH & said.keys())
         or (isinstance(said.get("content"), str) and not _RICH & said.keys())
-        or said.get("done") is True
+        or (said.get("done") is True and not _WORDS & said.keys())
         or bool(said.get("error"))
         or _enveloped(said)
     )
 
 
 def _enveloped(said: dict[str, Any]) -> bool:
-    return isinstance(said.get("type"), str) and said["type"] in _ENVELOPE and isinstance(said.get("data"), dict)
+    kind = said.get("type")
+    return isinstance(kind, str) and (kind in _ENVELOPE or kind == "error") and isinstance(said.get("data"), dict)
 
 
 def decoder() -> Decode:
@@ -72,6 +75,8 @@ def _decode(frame: Frame) -> Iterable[Event] | None:
     if not matches(frame, said):
         return None
     if _enveloped(said):
+        if said["type"] == "error":
+            return [_error(said["data"], said.get("meta"))]
         return _ENVELOPE[said["type"]](said["data"])
     return [failure.read(said)] if frame.name == "error" else list(_plain(said))
 
@@ -81,7 +86,7 @@ def _plain(said: dict[str, Any]) -> Iterable[Event]:
     words = said.get("chunk") if isinstance(said.get("chunk"), str) else said.get("content")
     words = words if isinstance(words, str) else ""
     if kind == "error" or said.get("error"):
-        yield failure.read(said["error"] if said.get("error") else words)
+        yield failure.read(said if said.get("error") else words)
     elif kind in _STATUS:
         yield status(words, _progress(said))
     elif kind in _END:
@@ -141,9 +146,15 @@ def _tool_call(data: dict[str, Any]) -> Iterable[Event]:
     ]
 
 
-def _error(data: dict[str, Any]) -> Iterable[Event]:
-    error, recoverable = failure.read(data), data.get("recoverable")
-    return [msgspec.structs.replace(error, recoverable=recoverable)] if isinstance(recoverable, bool) else [error]
+def _error(data: dict[str, Any], meta: Any) -> Error:
+    """What another sidecar said: the outcome is in `meta`, or told by the code where one has it alone."""
+    error, code, recoverable = failure.read(data), data.get("code"), data.get("recoverable")
+    outcome = meta.get("outcome") if isinstance(meta, dict) else None
+    if isinstance(code, str) and code in _OUTCOMES:
+        told = "timed_out" if (code, recoverable) == ("TIMEOUT", False) else _OUTCOMES[code]
+        told = outcome if isinstance(outcome, str) and outcome in _FAILURES else told
+        error = msgspec.structs.replace(error, outcome=told, code=code, type="")
+    return msgspec.structs.replace(error, recoverable=recoverable) if isinstance(recoverable, bool) else error
 
 
 def _complete(data: dict[str, Any]) -> Iterable[Event]:
@@ -168,9 +179,32 @@ _ENVELOPE = {
     "status": _status,
     "reasoning": _reasoning,
     "tool_call": _tool_call,
-    "error": _error,
     "complete": _complete,
 }
+_OUTCOMES = {
+    "RATE_LIMIT": "rate_limited",
+    "CONTENT_FILTER": "content_filtered",
+    "BAD_REQUEST": "rejected",
+    "AUTH": "rejected",
+    "TOKEN_LIMIT": "rejected",
+    "SERVER": "upstream_error",
+    "OVERLOADED": "upstream_error",
+    "NETWORK": "truncated",
+    "TIMEOUT": "stalled",
+    "PARSE": "malformed",
+    "VALIDATION": "schema_violation",
+    "DRAINING": "drained",
+    "CANCELLED": "stopped",
+    "MAX_RETRIES_EXCEEDED": "upstream_error",
+}
+"""Code -> the outcome that it most likely was, where the envelope is of version 1, which does not say."""
+_FAILURES = frozenset(
+    (
+        *_OUTCOMES.values(),
+        *"connect_failed connect_timeout head_timeout first_token_timeout timed_out loop_aborted circuit_open".split(),
+        "sidecar_error",
+    )
+)
 
 
 def error_frame(error: Error) -> bytes:

@@ -13,4 +13,6 @@ PING = b": ping\n\n"
 
 def matches(frame: Frame, said: Any) -> bool:
     """Its frame, or its answer without streaming."""
-    return isinstance(pointers.at(said, "/token"), str) or isinstance(pointers.at(said, "/results/0/text"), str)
+    if isinstance(said, dict) and isinstance(said.get("token"), str):
+        return said.keys() <= {"token", "finish_reason"}
+    return isinstance(pointers.at(said, "/results/0/text"), str)

@@ -18,6 +18,7 @@ from sidecar.stream.events import (
     Finish,
     ReasoningDelta,
     Start,
+    Status,
     TextDelta,
     ToolCallDelta,
     ToolCallEnd,
@@ -27,6 +28,11 @@ from sidecar.stream.framing import Frame
 from sidecar.stream.pointers import number
 from sidecar.stream.reasons import canonical
 
+_LOADING = {"status", "digest", "total", "completed"}
+_STEPS = tuple(
+    "pulling pushing retrieving verifying writing removing success transferring reading creating using parsing"
+    " gathering converting quantizing starting".split()
+)
 PATHS = ("/api/chat", "/api/generate")
 
 
@@ -56,13 +62,19 @@ class _Line(msgspec.Struct, gc=False):
     prompt_eval_count: int | None = None
     eval_count: int | None = None
     error: Any = None
+    status: str | None = None
+    total: int | None = None
+    completed: int | None = None
 
 
 _decode = msgspec.json.Decoder(_Line).decode
 
 
 def matches(frame: Frame, said: Any) -> bool:
-    return isinstance(said, dict) and "model" in said and "done" in said and ("message" in said or "response" in said)
+    if not isinstance(said, dict):
+        return False
+    answered = "model" in said and "done" in said and ("message" in said or "response" in said)
+    return answered or (said.keys() <= _LOADING and said.get("status", "").startswith(_STEPS))
 
 
 def decoder() -> Decode:
@@ -74,7 +86,7 @@ def decoder() -> Decode:
         if line.error:
             return [failure.read(line.error)]
         if line.done is None:
-            return None
+            return _loaded(line) if line.status else None
         events: list[Event] = []
         if not named:
             named = True
@@ -88,6 +100,13 @@ def decoder() -> Decode:
         return events
 
     return decode
+
+
+def _loaded(line: _Line) -> Iterable[Event]:
+    """Of a model that is pulled, pushed or made."""
+    known = line.total and line.completed is not None and 0 <= line.completed <= line.total
+    data = {"progress": round(line.completed / line.total, 4)} if known else {}  # type: ignore[operator]
+    return [Status(line.status or "", data), *((Finish("stop"), End()) if line.status == "success" else ())]
 
 
 def _content(line: _Line, events: list[Event]) -> None:

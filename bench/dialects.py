@@ -55,6 +55,7 @@ OTHERS = (
     "ag-ui/text.sse",
     "vercel-ui/text.sse",
     "vercel-data/text.txt",
+    "gradio/chat.sse",
     "koboldcpp/text.sse",
     "triton/text.sse",
     "cloudflare/text.sse",
@@ -115,10 +116,8 @@ class Stream:
         return max((len(raw), at) for at, raw in enumerate(raws) if _text(parser.feed(raw)[0]))[1]
 
     def _tokens(self, count: int) -> tuple[list[bytes], list[bytes]]:
-        """Copies of the frame, each an object of its own as from a socket, plain and with a line feed in the text.
-
-        Of one that says all of the text so far there are no copies, but each is a word longer.
-        """
+        """The frame with a number before its text, and with a line feed before that, each an object of its own as from
+        a socket; of one that says all of the text so far, each is a word longer."""
         parser = self.parser()
         said = [_text(parser.feed(raw)[0]) for raw in self.head]
         raw = self.head[-1]
@@ -126,10 +125,13 @@ class Stream:
             whole = msgspec.json.encode("".join(said))[:-1]
             longer = [raw.replace(whole, whole + b" word" * number, 1) for number in range(1, count + 1)]
             return longer, longer
-        text = msgspec.json.encode(said[-1])
-        # a message with a checksum cannot be another
-        escaped = raw if self.name.endswith(".bin") else raw.replace(text, rb'"\n' + text[1:], 1)
-        return [bytes(bytearray(raw)) for _ in range(count)], [bytes(bytearray(escaped)) for _ in range(count)]
+        plain = [self._with(raw, said[-1], b"%d " % number) for number in range(count)]
+        return plain, [self._with(raw, said[-1], rb"\n%d " % number) for number in range(count)]
+
+    def _with(self, raw: bytes, text: str, more: bytes) -> bytes:
+        """A copy of the frame, with more JSON text before its own where it has no checksum."""
+        said = msgspec.json.encode(text)
+        return bytes(bytearray(raw)) if self.name.endswith(".bin") else raw.replace(said, b'"' + more + said[1:], 1)
 
 
 def _text(events: list[Event]) -> str:

@@ -18,6 +18,7 @@ TAIL_BYTES = 64 << 10
 
 BOM = b"\xef\xbb\xbf"
 
+
 class Frame(msgspec.Struct, gc=False):
     """One message of any framing.
 

@@ -26,6 +26,7 @@ from sidecar.stream.events import (
 )
 from sidecar.stream.framing import SSE, Frame, Framing, Text
 from sidecar.stream.reader import Reader
+from sidecar.stream.refrain import Refrain
 from sidecar.stream.shapes import Shape
 from sidecar.stream.sniff import Sniff
 from sidecar.stream.think import Thinking
@@ -57,6 +58,7 @@ class StreamParser:
         self._framing = _framing(dialect, event_stream)
         self._reader = Reader(dialect, self._framing, shape)
         self._thinking: dict[int, Thinking] | None = {} if think else None
+        self._refrain = None if think else Refrain()
         self._started = False
         self._finished: dict[int, bool] = {}  # choice -> it said why it finished
         self._tool_calls: dict[int, ToolCalls] = {}
@@ -84,11 +86,18 @@ class StreamParser:
 
     def feed(self, chunk: bytes) -> Parsed:
         """The events and frames that this chunk completes."""
+        refrain = self._refrain
+        if refrain and refrain.known and not self.done and (heard := refrain.read(chunk)):
+            return [heard[0]], [heard[1]]
         frames = self._framing.feed(chunk)
         events: list[Event] = []
         for frame in frames:
             if frame.data is not None or frame.fault or frame.name:
                 self._frame(frame, events)
+        if refrain:
+            learned = refrain.learn(chunk, frames, events)
+            if refrain.hopeless or (learned and not dialects.has_refrain(self.dialect)):
+                self._refrain = None
         return events, frames
 
     def eof(self, clean: bool = True) -> Parsed:

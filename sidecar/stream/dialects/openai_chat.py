@@ -28,6 +28,7 @@ from sidecar.stream.reasons import canonical
 
 PATHS = ("/chat/completions", "/completions")
 PING = b": ping\n\n"
+REFRAIN = True
 
 
 class _Function(msgspec.Struct, gc=False):
@@ -49,6 +50,7 @@ class _Delta(msgspec.Struct, gc=False):
     reasoning: str | None = None
     reasoning_text: str | None = None
     reasoning_details: list[Any] | None = None
+    reasoning_steps: list[Any] | None = None
     tool_calls: list[_Call] | None = None
     function_call: _Function | None = None
     audio: Any = None
@@ -153,8 +155,8 @@ def _delta(delta: _Delta, index: int, events: list[Event]) -> None:
     # vLLM and Nemotron send the same words under both names, OpenRouter under the first two
     if thoughts := delta.reasoning_content or delta.reasoning or delta.reasoning_text:
         events.append(ReasoningDelta(thoughts, index))
-    elif delta.reasoning_details:
-        events += [ReasoningDelta(words, index) for part in delta.reasoning_details if (words := _detail(part))]
+    elif parts := delta.reasoning_details or delta.reasoning_steps:
+        events += [ReasoningDelta(words, index) for part in parts if (words := _detail(part))]
     if delta.content:
         _content(delta.content, index, events)
     if delta.refusal:
@@ -174,8 +176,8 @@ def _delta(delta: _Delta, index: int, events: list[Event]) -> None:
 
 
 def _detail(part: Any) -> str:
-    """Snowflake and some models of OpenRouter say their reasoning here alone, as a text or as a summary of it."""
-    return pointers.text(part, "/text", "/summary", "/thinking")
+    """Snowflake, some models of OpenRouter and Perplexity's steps say their reasoning here alone."""
+    return pointers.text(part, "/text", "/summary", "/thinking", "/thought")
 
 
 def _messages(choice: _Choice, index: int, events: list[Event]) -> None:

@@ -44,6 +44,14 @@ class _Choice:
         self.tool_calls: list[dict[str, Any]] = []
         self.finish_reason = ""
 
+    def keep(self, text: str) -> None:
+        data = text.encode()
+        self.size += len(data)
+        if self.size <= MAX_FINAL:
+            self.text += data
+        else:
+            self.text.clear()
+
     def said(self, of_all: dict[str, Any]) -> dict[str, Any]:
         final: dict[str, Any] = {"final_response": self.text.decode()}
         if self.size > MAX_FINAL:
@@ -70,6 +78,8 @@ class EnvelopeV1:
 
     def encode(self, events: list[Event], frames: list[Frame]) -> bytes:
         """The envelope's frames for these events; empty where they say nothing to the client yet."""
+        if len(events) == 1 and type(events[0]) is TextDelta:
+            return self._chunk(events[0])  # nearly always: 0.42 us against 0.57
         out: list[bytes] = []
         for event in events:
             if handle := _HANDLERS.get(type(event)):
@@ -106,27 +116,19 @@ class EnvelopeV1:
         self._model = event.model
 
     def _text(self, event: TextDelta, out: list[bytes]) -> None:
-        choice = self._choices.get(event.choice) or self._choice(event.choice)
-        tail = b""
-        if event.choice or event.refusal:
-            tail = (b',"choice":%d' % event.choice if event.choice else b"") + (
-                b',"refusal":true' if event.refusal else b""
-            )
-        out.append(
-            b'data: {"type":"chunk","data":{"content":%s,"index":%d%s}%s}\n\n'
-            % (_json(event.text), choice.chunks, tail, self._meta())
-        )
-        choice.chunks += 1
-        if not event.refusal:
-            self._keep(choice, event.text)
+        out.append(self._chunk(event))
 
-    def _keep(self, choice: _Choice, text: str) -> None:
-        data = text.encode()
-        choice.size += len(data)
-        if choice.size <= MAX_FINAL:
-            choice.text += data
-        else:
-            choice.text.clear()
+    def _chunk(self, event: TextDelta) -> bytes:
+        choice = self._choices.get(event.choice) or self._choice(event.choice)
+        number, tail = choice.chunks, b""
+        if event.choice or event.refusal:
+            tail = b',"choice":%d' % event.choice if event.choice else b""
+            tail += b',"refusal":true' if event.refusal else b""
+        choice.chunks = number + 1
+        if not event.refusal:
+            choice.keep(event.text)
+        said = _json(event.text)
+        return b'data: {"type":"chunk","data":{"content":%b,"index":%d%b}%b}\n\n' % (said, number, tail, self._meta())
 
     def _reasoning(self, event: ReasoningDelta, out: list[bytes]) -> None:
         tail = b',"choice":%d' % event.choice if event.choice else b""

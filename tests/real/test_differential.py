@@ -39,6 +39,7 @@ FORMATS: dict[str, Reader | None] = {"passthrough": None, "openai": chat, "envel
 OLLAMA = (API_CHAT, API_GENERATE)
 SHORT, ENDLESS = "short", "Go on for ever."
 THINK = {"chat_template_kwargs": {"enable_thinking": True}}
+AT_ONCE = {"reasoning_effort": "none"}
 COUNTED = {"stream_options": {"include_usage": True}}
 FUNCTION = {"type": "function", **WEATHER, "parameters": CITY}
 
@@ -53,27 +54,28 @@ def options(tokens: int) -> dict[str, int]:
 
 QUESTIONS: dict[str, dict[str, dict[str, Any]]] = {
     CHAT: {
-        "short": said(SHORT) | COUNTED | {"max_tokens": 200},
+        "short": said(SHORT) | COUNTED | AT_ONCE | {"max_tokens": 200},
         "cut": said(ENDLESS) | COUNTED | {"max_tokens": 60},
         "reasoning": said("Why?") | COUNTED | THINK | {"max_tokens": 200},
-        "tool": said("Wet?") | COUNTED | {"tools": [OPENAI_TOOL], "max_tokens": 200},
-        "uncounted": said(SHORT) | {"max_tokens": 60},
+        "tool": said("Wet?") | COUNTED | AT_ONCE | {"tools": [OPENAI_TOOL], "max_tokens": 200},
+        "uncounted": said(SHORT) | AT_ONCE | {"max_tokens": 60},
     },
     COMPLETIONS: {
         "short": {"prompt": "<|short|>", "max_tokens": 60} | COUNTED,
         "cut": {"prompt": ENDLESS, "max_tokens": 60} | COUNTED,
     },
     RESPONSES: {
-        "short": {"input": SHORT, "max_output_tokens": 200},
+        "short": {"input": SHORT, "max_output_tokens": 200, "reasoning": {"effort": "none"}},
         "cut": {"input": ENDLESS, "max_output_tokens": 60},
         "reasoning": {"input": "Why?", "max_output_tokens": 200} | THINK,
-        "tool": {"input": "Wet?", "tools": [FUNCTION], "max_output_tokens": 200},
+        "tool": {"input": "Wet?", "tools": [FUNCTION], "max_output_tokens": 200, "reasoning": {"effort": "none"}},
     },
     MESSAGES: {
-        "short": said(SHORT) | {"max_tokens": 200},
+        "short": said(SHORT) | {"max_tokens": 200, "thinking": {"type": "disabled"}},
         "cut": said(ENDLESS) | {"max_tokens": 60},
         "reasoning": said("Why?") | {"max_tokens": 200} | THINK,
-        "tool": said("Wet?") | {"max_tokens": 200, "tools": [WEATHER | {"input_schema": CITY}]},
+        "tool": said("Wet?")
+        | {"max_tokens": 200, "tools": [WEATHER | {"input_schema": CITY}], "thinking": {"type": "disabled"}},
     },
     NATIVE: {
         "short": {"prompt": "<|short|>", "n_predict": 60},

@@ -108,6 +108,8 @@ def _inner(said: Any) -> Any:
     for _ in range(3):
         if isinstance(said, list) and said:
             said = said[0]
+        elif isinstance(said, dict) and isinstance(said.get("errors"), list) and said["errors"]:
+            said = said["errors"][0]
         elif isinstance(said, dict) and isinstance(said.get("error"), str) and said["error"]:
             return _flat(said)
         elif isinstance(said, dict) and isinstance(said.get("error"), dict) and said["error"]:

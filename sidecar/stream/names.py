@@ -45,7 +45,7 @@ _TAGS: Names = (
     "part_kind",
     "part_delta_kind",
 )
-_TAGGED = frozenset((*_TAGS, "role", "status"))
+_TAGGED = frozenset((*_TAGS, "role", "sender", "author", "object", "status"))
 _COUNTS = {
     "input_tokens": "input_tokens prompt_tokens input_token_count prompt_token_count prompt_eval_count tokens_in"
     " tokens_prompt num_tokens_prompt_total tokens_evaluated input_count",

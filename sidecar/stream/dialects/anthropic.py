@@ -106,7 +106,11 @@ class _Decoder:
             return [failure.read(msgspec.json.decode(data))]
         handle = getattr(self, f"_{said.type}", None) if said.type in _TYPES else None
         if handle:
-            return handle(said)  # type: ignore[no-any-return]
+            events: list[Event] = handle(said)
+            if events and type(events[0]) is Extension:
+                block = msgspec.json.decode(data).get("content_block")
+                events = [Extension(events[0].name, block)]
+            return events
         known = said.type.startswith(("message", "content_block"))
         return [Extension(said.type, msgspec.json.decode(data))] if known else None
 

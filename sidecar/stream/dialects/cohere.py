@@ -120,14 +120,10 @@ def _whole(call: Any) -> Iterable[Event]:
 
 
 def _end(said: Any, at: str) -> Iterable[Event]:
-    events: list[Event] = list(
-        pointers.usage(
-            pointers.at(said, at),
-            "/tokens/input_tokens",
-            "/tokens/output_tokens",
-            cached="/cached_tokens",
-        )
-    )
+    counts = pointers.at(said, at)
+    tokens = pointers.usage(counts, "/tokens/input_tokens", "/tokens/output_tokens", cached="/cached_tokens")
+    billed = pointers.usage(pointers.at(counts, "/billed_units"), "/input_tokens", "/output_tokens")
+    events: list[Event] = [*(tokens or billed)]
     raw = pointers.text(said, "/finish_reason")
     if pointers.at(said, "/error") or canonical(raw) == "error":
         return [*events, failure.read(pointers.at(said, "/error") or raw)]

@@ -72,8 +72,9 @@ def _choices(said: Any) -> list[Any]:
 
 
 def _last(said: Any) -> Iterable[Event]:
+    counts = said.get("usage")
     yield from pointers.usage(
-        said.get("usage"),
+        pointers.at(counts, "/models/0") or counts,  # of an application's models the first
         "/input_tokens",
         "/output_tokens",
         "/total_tokens",

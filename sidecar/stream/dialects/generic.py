@@ -69,7 +69,8 @@ class _Decoder:
     def __init__(self) -> None:
         self._inside: dict[str, Decode] = {}  # the dialects that stand inside
         self._holders: dict[Names, tuple[str, str]] = {}  # keys -> where a dialect stands, and its name
-        self._paths: dict[Any, Path] = {}  # name and outline of frames that are text and nothing else -> where
+        # name and outline of frames that are text and nothing else -> where, and what it is called that is not ours
+        self._paths: dict[Any, tuple[Path, str]] = {}
         self._named = False
         self._spoken = ""
         self._pieces = 0
@@ -98,18 +99,18 @@ class _Decoder:
 
     def _object(self, said: dict[str, Any], name: str, data: bytes = b"") -> Iterable[Event] | None:
         outline = (name, names.outline(said))
-        path = self._paths.get(outline)
+        path, aside = self._paths.get(outline, ((), ""))
         words = names.at(said, path) if path else None
-        if isinstance(words, str):
-            return self._piece(words)
+        if isinstance(words, str) and words:
+            return [Extension(aside, words)] if aside else self._piece(words)
         events = self._of_langchain(said, name) or self._wrapped(said, data)
         if events is None:
             events = list(self._said(said, name))
             if not events and not any(key in layer for layer in names.layers(said) for key in _NAMES):
                 return None
-            text_alone = self._pieces > 1 and len(events) == 1 and type(events[0]) is TextDelta
-            if text_alone and len(self._paths) < 64:
-                self._paths[outline] = self._where
+            alone = events[0] if self._pieces > 1 and len(events) == 1 and len(self._paths) < 64 else None
+            if type(alone) is TextDelta or (type(alone) is Extension and isinstance(alone.value, str)):
+                self._paths[outline] = self._where, alone.name if type(alone) is Extension else ""
         return events
 
     def _wrapped(self, said: dict[str, Any], data: bytes) -> list[Event] | None:
@@ -132,7 +133,7 @@ class _Decoder:
             if type(event) is TextDelta:
                 self._pieces += 1
                 self._spoken += event.text
-        return [*events, *([End()] if key and parts.done(said) else ())]
+        return [*events, *([End()] if key and any(said.get(word) is True for word in names.DONE) else ())]
 
     def _holder(self, said: dict[str, Any]) -> tuple[str, str]:
         for key in ("", *_WRAPS):

@@ -85,7 +85,8 @@ class Exchange:
             await self._fail(Error("sidecar_error", OUTCOMES["sidecar_error"].message))
         finally:
             status = 499 if self._outcome == "client_left" else self._downstream.status
-            self._life.dialect = self._parser.dialect if self._parser else self._life.dialect
+            if self._parser:
+                self._life.dialect, self._life.unknown_frames = self._parser.dialect, self._parser.unknown_frames
             self._life.end(self._outcome or "drained", status, self._clock())
 
     async def _guarded(self) -> None:

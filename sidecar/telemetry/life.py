@@ -62,7 +62,7 @@ class Life:
     """Counts one exchange; tells it once, at the end.
 
     `observe`, `received` and `delivered` run for every chunk: they count and compare, nothing else.
-    `dialect` and `upstream` may be set again when they become known; the last values are told.
+    `dialect`, `upstream` and `unknown_frames` may be set again when they become known; the last values are told.
     """
 
     __slots__ = (
@@ -71,7 +71,7 @@ class Life:
         "handed_at", "head_at", "head_status", "held", "invalid_tool_calls", "last_at", "method", "model", "operation",
         "outcome", "padding", "path", "pings", "reasoned", "request_id", "response_id", "response_model",
         "route", "rule", "sampled", "server_span", "span_id", "stalls_client", "stalls_upstream", "status", "stream",
-        "stream_id", "tool_calls", "trace_id", "upstream", "usage", "wall_ns", "writes",
+        "stream_id", "tool_calls", "trace_id", "unknown_frames", "upstream", "usage", "wall_ns", "writes",
     )  # fmt: skip
 
     def __init__(
@@ -113,7 +113,7 @@ class Life:
         self.stalls_upstream = self.stalls_client = 0
         self.choices = 0
         self.reasoned = False
-        self.tool_calls = self.invalid_tool_calls = 0
+        self.tool_calls = self.invalid_tool_calls = self.unknown_frames = 0
         self.finishes: dict[int, str] = {}
         self.usage: Usage | None = None
         self.response_id = self.response_model = ""

@@ -33,11 +33,14 @@ LAGS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.
 class Totals:
     """Sums of one label set's finished streams."""
 
-    __slots__ = ("delivered", "invalid_tool_calls", "padding", "pings", "received", "stalls_client", "stalls_upstream")
+    __slots__ = (
+        "delivered", "invalid_tool_calls", "padding", "pings", "received", "stalls_client", "stalls_upstream",
+        "unknown_frames",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.pings = self.padding = self.received = self.delivered = 0
-        self.stalls_upstream = self.stalls_client = self.invalid_tool_calls = 0
+        self.stalls_upstream = self.stalls_client = self.invalid_tool_calls = self.unknown_frames = 0
 
     def add(self, life: Life) -> None:
         """One more stream."""
@@ -48,6 +51,7 @@ class Totals:
         self.stalls_upstream += life.stalls_upstream
         self.stalls_client += life.stalls_client
         self.invalid_tool_calls += life.invalid_tool_calls
+        self.unknown_frames += life.unknown_frames
 
 
 class Metrics:
@@ -173,6 +177,7 @@ class Metrics:
         counter(names.RECEIVED, "received", "By", "Body bytes from backends, of streams.")
         counter(names.DELIVERED, "delivered", "By", "Body bytes to clients, of streams.")
         counter(names.INVALID_TOOL_CALLS, "invalid_tool_calls", "{call}", "Tool calls whose arguments do not parse.")
+        counter(names.UNKNOWN_FRAMES, "unknown_frames", "{frame}", "Frames that no dialect understood.")
         meter.create_observable_up_down_counter(names.ACTIVE, one(active), "{stream}", "Streams in flight.")
         meter.create_observable_gauge(
             names.RELOAD_FAILED, one(lambda: int(self.reload_failed)), "", "1 while the configuration file is bad."

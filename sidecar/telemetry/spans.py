@@ -173,6 +173,7 @@ def _answer(life: Life) -> Attributes:
         names.SPAN_STALLS_UPSTREAM: life.stalls_upstream,
         names.SPAN_TOOL_CALLS: life.tool_calls,
         names.SPAN_INVALID_TOOL_CALLS: life.invalid_tool_calls,
+        names.SPAN_UNKNOWN_FRAMES: life.unknown_frames,
         names.FINISH_REASONS: life.finish_reasons(),
         **_backend(life),
         **_usage(life),

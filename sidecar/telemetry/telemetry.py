@@ -164,4 +164,5 @@ def _line(life: Life, now: float) -> dict[str, Any]:
         "duration_ms": round((now - life.began) * 1000, 1),
         "chunks": life.chunks,
         "bytes": life.bytes_out,
+        **({"unknown_frames": life.unknown_frames} if life.unknown_frames else {}),
     }

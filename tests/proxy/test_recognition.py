@@ -178,6 +178,14 @@ async def test_json_that_says_what_failed_passes_too_and_is_counted() -> None:
         assert (await house.told())["outcome"] == "rate_limited"
 
 
+async def test_frames_that_nobody_knows_are_counted_in_the_log() -> None:
+    strange = [b'data: {"kind":"beat","n":%d}\n\n' % number for number in range(4)]
+    async with House(says(*strange, *OPENAI)) as house:
+        assert speech.complete(await house.ask(ask()))["final_response"] == "".join(speech.WORDS)
+        told = await house.told()
+        assert (told["dialect"], told["unknown_frames"]) == ("openai-chat", 4)
+
+
 @pytest.mark.parametrize("coding", ["gzip", "x-gzip", "deflate", "GZIP"])
 async def test_a_compressed_stream_is_inflated(coding: str) -> None:
     packer = zlib.compressobj(wbits=31 if "gzip" in coding.lower() else 15)

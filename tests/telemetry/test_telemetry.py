@@ -84,6 +84,15 @@ def test_a_stream_is_one_line_with_the_trace_id(caplog: pytest.LogCaptureFixture
     assert SECRET not in json.dumps(line) and PROMPT not in json.dumps(line)
 
 
+def test_frames_that_nobody_knew_are_told_where_there_were_some(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "sidecar"):
+        life = routed(telemetry())
+        life.unknown_frames = 3
+        life.end("completed", 200, 101.0)
+    (line,) = lines(caplog)
+    assert line["unknown_frames"] == 3
+
+
 def test_a_bad_outcome_is_a_warning_and_an_excluded_one_is_not(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "sidecar"):
         routed(telemetry()).end("stalled", 200, 101.0)

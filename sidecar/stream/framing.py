@@ -18,6 +18,8 @@ TAIL_BYTES = 64 << 10
 
 BOM = b"\xef\xbb\xbf"
 
+_BLANK = (b"\n\n", b"\r\n\r\n")
+
 
 class Frame(msgspec.Struct, gc=False):
     """One message of any framing.
@@ -154,26 +156,27 @@ class SSE(Delimited):
     def _simple(self, block: bytes) -> Frame | None:
         """The frame of one `data` line, or of `event` and `data`, as nearly all are; None where it is not so simple.
 
-        0.4 us, with CRLF 0.6, against 1.6 us for the loop over the fields of one line, 2.4 us of two.
+        0.5 us against 1.6 us for the loop over the fields of one line, 2.4 us of two.
         """
-        text, start, name = block, 0, ""
-        if b"\r" in block:
-            text = block.replace(b"\r\n", b"\n")
-            if b"\r" in text:
-                return None
-        if text.startswith(b"event: "):
-            start = text.find(b"\n") + 1
-            name = text[7 : start - 1].decode("utf-8", "replace")
-        if text.startswith(b"data: ", start):
+        start, name = 0, ""
+        if block.startswith(b"event: "):
+            start = block.find(b"\n") + 1
+            name = block[7 : start - 1].decode("utf-8", "replace")
+        if block.startswith(b"data: ", start):
             value = start + 6
-        elif text.startswith(b"data:", start):
+        elif block.startswith(b"data:", start):
             value = start + 5
         else:
             return None
-        if text.find(b"\n", start) != len(text) - 2 or text[-1] != 10:
+        line, end = block.find(b"\n", start), block.find(b"\r", start)
+        if end < 0:
+            end = line
+        else:
+            name = name.removesuffix("\r")
+        if block[end:] not in _BLANK or "\r" in name or (line != end and line != end + 1):
             return None
         self._first = False
-        return Frame(text[value:-2], block, name, self.last_event_id)
+        return Frame(block[value:end], block, name, self.last_event_id)
 
     def _fields(self, block: bytes) -> Frame:
         text = block.removeprefix(BOM) if self._first else block

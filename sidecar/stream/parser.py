@@ -197,11 +197,11 @@ class StreamParser:
         # a count only grows: a zero after more than that is a field left empty (watsonx, Ollama)
         known = self._usage
         self._usage = Usage(
-            _more(event.input_tokens, known.input_tokens),
-            _more(event.output_tokens, known.output_tokens),
-            _more(event.total_tokens, known.total_tokens),
-            _more(event.cached_input_tokens, known.cached_input_tokens),
-            _more(event.reasoning_tokens, known.reasoning_tokens),
+            event.input_tokens or _kept(event.input_tokens, known.input_tokens),
+            event.output_tokens or _kept(event.output_tokens, known.output_tokens),
+            event.total_tokens or _kept(event.total_tokens, known.total_tokens),
+            event.cached_input_tokens or _kept(event.cached_input_tokens, known.cached_input_tokens),
+            event.reasoning_tokens or _kept(event.reasoning_tokens, known.reasoning_tokens),
             event.source,
         )
         events.append(self._usage)
@@ -259,8 +259,8 @@ def _thought(told: list[tuple[bool, str]], choice: int, events: list[Event]) -> 
     events += [ReasoningDelta(text, choice) if thoughts else TextDelta(text, choice) for thoughts, text in told]
 
 
-def _more(new: int | None, known: int | None) -> int | None:
-    return new or (new if known is None else known)
+def _kept(new: int | None, known: int | None) -> int | None:
+    return new if known is None else known
 
 
 def _read(data: bytes) -> Any:

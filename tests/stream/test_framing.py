@@ -198,3 +198,8 @@ def test_many_small_lines_are_quick() -> None:
         (NDJSON, b"{}\n" * 100_000),
     ):
         assert raw(cut(make, by(64 * KIB, body))) == body
+
+
+@pytest.mark.parametrize("body", [b"data: a\ndata: b\r\n\r\n", b"event: e\rdata: a\ndata: b\n\n", b"data: a\r\n\n"])
+def test_an_event_of_mixed_line_ends_is_read_alike_in_one_piece_and_in_many(body: bytes) -> None:
+    assert cut(SSE, [body]) == cut(SSE, [body[:7], body[7:]])

@@ -82,7 +82,9 @@ class EnvelopeV1:
             return self._chunk(events[0])  # nearly always: 0.42 us against 0.57
         out: list[bytes] = []
         for event in events:
-            if handle := _HANDLERS.get(type(event)):
+            if type(event) is TextDelta:
+                out.append(self._chunk(event))
+            elif handle := _HANDLERS.get(type(event)):
                 handle(self, event, out)
         return b"".join(out)
 
@@ -114,9 +116,6 @@ class EnvelopeV1:
 
     def _start(self, event: Start, out: list[bytes]) -> None:
         self._model = event.model
-
-    def _text(self, event: TextDelta, out: list[bytes]) -> None:
-        out.append(self._chunk(event))
 
     def _chunk(self, event: TextDelta) -> bytes:
         choice = self._choices.get(event.choice) or self._choice(event.choice)
@@ -225,7 +224,6 @@ class EnvelopeV2(EnvelopeV1):
 
 _HANDLERS: dict[type[Event], Callable[[EnvelopeV1, Any, list[bytes]], None]] = {
     Start: EnvelopeV1._start,
-    TextDelta: EnvelopeV1._text,
     ReasoningDelta: lambda wire, event, out: wire._reasoning(event, out),
     ToolCallDelta: lambda wire, event, out: wire._tool_delta(event, out),
     ToolCallEnd: EnvelopeV1._tool_call,

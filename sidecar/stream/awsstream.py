@@ -23,6 +23,8 @@ class EventStream:
         self._buffer = bytearray()
         self._handed = 0
         self._broken = False
+        self._block = b""  # headers, which hardly differ from message to message
+        self._said: dict[str, str] = {}
 
     def feed(self, chunk: bytes) -> list[Frame]:
         if self._broken:
@@ -62,7 +64,10 @@ class EventStream:
         del self._buffer[:size]
         self._handed = 0
         end = 12 + int.from_bytes(message[4:8], "big")
-        said = _headers(message[12:end])
+        if message[12:end] != self._block:
+            self._block = message[12:end]
+            self._said = _headers(self._block)  # 2.5 us
+        said = self._said
         name = said.get(":event-type") or said.get(":exception-type") or said.get(":error-code", "")
         if said.get(":message-type") in ("exception", "error") and not name.endswith("Exception"):
             name += "Exception"

@@ -2,10 +2,15 @@
 
 import re
 
-from sidecar.stream.framing import BOM, Delimited, Frame
+import msgspec
+
+from sidecar.stream.framing import BOM, TAIL_BYTES, Delimited, Frame
 
 _OUTSIDE = re.compile(rb'["{}\[\]]')
 _INSIDE = re.compile(rb'["\\]')
+_BETWEEN = b" \t\r\n,"
+
+_value = msgspec.json.Decoder(msgspec.Raw).decode
 
 
 class JSONArray(Delimited):
@@ -21,6 +26,28 @@ class JSONArray(Delimited):
         self._depth = 0
         self._inside = False  # a string
         self._escaped = False
+
+    def feed(self, chunk: bytes) -> list[Frame]:
+        between = self._depth == 1 == self._floor and not self._inside and not self._handed and not self._lost
+        if between and len(chunk) <= TAIL_BYTES:
+            block = bytes(self._tail) + chunk if self._tail else chunk
+            if frame := self._alone(block):
+                self._tail[:] = block[len(frame.raw) :]
+                self._scanned = len(self._tail)
+                return [frame]
+        return super().feed(chunk)
+
+    def _alone(self, block: bytes) -> Frame | None:
+        """The frame where this is one element, and blanks: one JSON value is found in 0.4 us, its brackets in 15."""
+        begin, end = block.find(b"{"), block.rfind(b"}") + 1
+        if begin < 0 or block[:begin].strip(_BETWEEN) or block[end:].strip(_BETWEEN):
+            return None
+        data = block[begin:end]
+        try:
+            _value(data)
+        except (ValueError, RecursionError):
+            return None
+        return Frame(data, block[:end] if end < len(block) else block)
 
     def _end(self, buffer: bytes | bytearray, start: int) -> int:
         at = start
@@ -65,6 +92,13 @@ class JSONValues(JSONArray):
     def end(cls, body: bytes) -> int:
         """Where the first value ends; -1 where it does not."""
         return cls()._end(body, 0)
+
+    @classmethod
+    def split(cls, data: bytes) -> list[bytes]:
+        """The values of data that holds several; nothing where one of them is cut."""
+        frames = cls()
+        found = frames.feed(data) + frames.eof()
+        return [] if found[-1].partial and found[-1].data else [frame.data for frame in found if frame.data]
 
     def _frame(self, block: bytes) -> Frame:
         begin = self._VALUE.search(block)

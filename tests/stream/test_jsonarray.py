@@ -159,3 +159,24 @@ def test_a_line_without_a_code_is_kept_as_it_is() -> None:
 def test_a_code_alone_is_a_line_that_was_cut() -> None:
     assert meant(cut(CodeLines, [LINES["a code alone"]])) == [(b'"a"', "0:", False)]
     assert meant(cut(CodeLines, [b'0:"a"\n0:']))[1] == (b"", "0:", True)
+
+
+@pytest.mark.parametrize("between", [",", "\n,\r\n", ", "])
+@pytest.mark.parametrize("place", ["before", "behind", "both"])
+def test_elements_come_singly_as_they_come_together(between: str, place: str) -> None:
+    texts = [json.dumps(element, ensure_ascii=False) for element in ELEMENTS]
+    before, behind = {"before": (between, ""), "behind": ("", between), "both": (",", "\n")}[place]
+    pieces = ["[" + texts[0] + behind, *(before + text + behind for text in texts[1:]), "]"]
+    frames = cut(JSONArray, [piece.encode() for piece in pieces])
+    assert [json.loads(data) for data, _, _ in meant(frames)] == ELEMENTS
+    assert b"".join(frame.raw for frame in frames) == "".join(pieces).encode()
+
+
+@pytest.mark.parametrize("piece", [b',{"a":1}]', b',{"a":1},{"b":2}', b',{"a":1', b',"{}"', b',{"a":}', b',{"a":"}"'])
+def test_what_is_not_one_element_is_scanned(piece: bytes) -> None:
+    body = [b"[{}", piece, b',{"c":3}]']
+    assert (
+        meant(cut(JSONArray, body))
+        == meant(cut(JSONArray, [b"".join(body)]))
+        == meant(cut(JSONArray, by(1, b"".join(body))))
+    )

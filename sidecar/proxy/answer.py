@@ -31,10 +31,17 @@ class Failure(Exception):
 
 
 class Answer(Protocol):
-    """A backend's answer. `read()` gives raw body bytes, b"" at a clean end, and raises Failure("truncated")."""
+    """A backend's answer. `read()` gives raw body bytes, b"" at a clean end, and raises Failure("truncated").
+
+    `over` tells that its end is known to be here already.
+    """
 
     status: int
     headers: list[Header]
+
+    @property
+    def over(self) -> bool:
+        return False
 
     async def read(self) -> bytes: ...
 

@@ -40,8 +40,8 @@ class Cycle:
     """`started`: the status line is out; `over`: so is the whole response; `disconnected`: nobody is there."""
 
     __slots__ = (
-        "_chunked", "_counted", "_flow", "_gone", "_left", "_news", "_parts", "_told", "_unread", "_uploaded", "_wire",
-        "_write", "bodiless", "disconnected", "expects", "keep_alive", "old", "over", "started",
+        "_chunked", "_counted", "_flow", "_left", "_news", "_parts", "_told", "_unread", "_uploaded", "_watches",
+        "_wire", "_write", "bodiless", "disconnected", "expects", "keep_alive", "old", "over", "started",
     )  # fmt: skip
 
     def __init__(self, wire: Wire, head: Head, uploaded: bool) -> None:
@@ -54,7 +54,7 @@ class Cycle:
         self._flow = wire.flow
         self._write = wire.transport.write
         self._news = asyncio.Event()
-        self._gone = asyncio.Event()
+        self._watches: list[asyncio.Future[None]] = []
         self._parts: list[bytes] = []
         self._unread = 0
         self._uploaded = uploaded
@@ -80,12 +80,19 @@ class Cycle:
         """The client is gone."""
         self.disconnected = True
         self._chunked = False
-        self._gone.set()
         self._news.set()
+        for watch in self._watches:
+            if not watch.done():
+                watch.set_result(None)
 
-    async def left(self) -> None:
-        """Returns when the client is gone. `receive` tells that too, but only behind all of the body."""
-        await self._gone.wait()
+    def left(self) -> asyncio.Future[None]:
+        """Done when the client is gone. `receive` tells that too, but only behind all of the body."""
+        watch = asyncio.get_running_loop().create_future()
+        if self.disconnected:
+            watch.set_result(None)
+        else:
+            self._watches.append(watch)
+        return watch
 
     async def receive(self) -> dict[str, Any]:
         if self.expects and not self.started and not self.disconnected:

@@ -115,6 +115,11 @@ class Connection(asyncio.Protocol):
             if not taken and await rest():
                 break
 
+    @property
+    def over(self) -> bool:
+        """Whether the answer's end is here."""
+        return self._state == _OVER
+
     def rest(self) -> bool:
         """Be idle, if the exchange is over on both sides and the connection may serve another."""
         if (

@@ -111,6 +111,10 @@ class PooledAnswer:
         self._connection: Connection | None = connection
         self._pool = pool
 
+    @property
+    def over(self) -> bool:
+        return self._connection is not None and self._connection.over
+
     async def aclose(self) -> None:
         """Free the connection; before the answer's end the backend sees it break at once."""
         connection, self._connection = self._connection, None

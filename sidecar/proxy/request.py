@@ -1,7 +1,7 @@
 """What a client asked: the request as it came, and as much of its body as rules need to see."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -53,12 +53,13 @@ class Request:
         if self.whole and self._read:
             self.asked = read_body(self._read)
 
-    async def left(self) -> None:
-        """Returns when the client has closed its connection."""
-        if gone := self.scope.get("extensions", {}).get("sidecar.left"):
-            # ASGI tells it only behind all of the body, which may wait for a backend that does not read
-            await gone()
-            return
+    def left(self) -> Awaitable[None]:
+        """Done when the client has closed its connection."""
+        # ASGI tells it only behind all of the body, which may wait for a backend that does not read
+        left: Callable[[], Awaitable[None]] = self.scope.get("extensions", {}).get("sidecar.left", self._behind_body)
+        return left()
+
+    async def _behind_body(self) -> None:
         await self._uploaded.wait()
         while (await self.receive())["type"] != "http.disconnect":
             pass

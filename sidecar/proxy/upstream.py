@@ -89,6 +89,8 @@ def decoded(answer: Answer) -> Answer | None:
 
 async def let_go(answer: Answer) -> None:
     """Read what little follows a stream's last word, so that its connection can be used again."""
+    if answer.over:
+        return
     try:
         async with asyncio.timeout(0.2):
             for _ in range(16):

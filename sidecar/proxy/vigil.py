@@ -21,8 +21,8 @@ class Interrupted(Exception):
 class Vigil:
     """Around the one task of an exchange. Leaving the block by an interruption raises `Interrupted`.
 
-    `judge(now)` looks at all deadlines and gives the time at which to look again (infinity: never); `left()` returns
-    when the client has closed its connection.
+    `judge(now)` looks at all deadlines and gives the time at which to look again (infinity: never); `left()` is
+    done when the client has closed its connection.
     """
 
     def __init__(
@@ -41,7 +41,8 @@ class Vigil:
         task = asyncio.current_task()
         assert task
         self._task = task
-        self._watch = self._loop.create_task(self._watching())
+        self._watch = asyncio.ensure_future(self._left())
+        self._watch.add_done_callback(self._gone)
         self.look()
         return self
 
@@ -49,6 +50,7 @@ class Vigil:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.dismiss()
+        self._watch.remove_done_callback(self._gone)
         self._watch.cancel()
         if kind is asyncio.CancelledError and self._outcome and not self._task.uncancel():
             raise Interrupted(self._outcome) from None
@@ -82,6 +84,6 @@ class Vigil:
             self._outcome = outcome
             self._task.cancel()
 
-    async def _watching(self) -> None:
-        await self._left()
-        self.interrupt("client_left")
+    def _gone(self, watch: asyncio.Future[None]) -> None:
+        if not watch.cancelled():
+            self.interrupt("client_left")

@@ -125,7 +125,7 @@ class SSE(Delimited):
     state as that standard keeps it. A block without `data` is a frame with `data` None.
     """
 
-    _overlap = 2
+    _overlap = 6
     _BLANK_LINE = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
     _LINE_END = re.compile(rb"\r\n|\n|\r")
 
@@ -145,10 +145,24 @@ class SSE(Delimited):
 
     def _end(self, buffer: bytes | bytearray, start: int) -> int:
         if not self._returns:
-            end = buffer.find(b"\n\n", start)
-            return end + 2 if end >= 0 else -1
-        found = self._BLANK_LINE.search(buffer, start)
-        return found.end() if found else -1
+            blank = buffer.find(b"\n\n", start)
+            end = blank + 2 if blank >= 0 else -1
+        else:
+            found = self._BLANK_LINE.search(buffer, start)
+            end = found.end() if found else -1
+        return self._seam(buffer, start, end) or end
+
+    def _seam(self, buffer: bytes | bytearray, start: int, end: int) -> int:
+        """Where a line of one JSON object is followed by another `data` line: many home-made servers write a single
+        line end, which clients that go by lines never notice. Such a line is an event; 0 where there is none."""
+        limit = end if end >= 0 else len(buffer)
+        at = buffer.find(b"\ndata:", start, limit)
+        while at >= 0:
+            line = bytes(buffer[buffer.rfind(b"\n", 0, at) + 1 : at]).rstrip()
+            if line[-1:] == b"}" and _is_object(line):
+                return at + 1
+            at = buffer.find(b"\ndata:", at + 1, limit)
+        return 0
 
     def _frame(self, block: bytes) -> Frame:
         return self._simple(block) or self._fields(block)
@@ -199,6 +213,17 @@ class SSE(Delimited):
         if data is None and text.lstrip()[:1] == b"{":
             data = text.strip()  # an error of the server's framework, outside of the stream's own frames (lemonade)
         return Frame(data, block, name, self.last_event_id)
+
+
+def _is_object(line: bytes) -> bool:
+    value = line[5:].lstrip()
+    if line[:5] != b"data:" or value[:1] != b"{":
+        return False
+    try:
+        msgspec.json.decode(value)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 class NDJSON(Delimited):

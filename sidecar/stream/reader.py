@@ -11,6 +11,7 @@ from sidecar.stream import dialects, failure, names
 from sidecar.stream.dialects import Decode, generic, text
 from sidecar.stream.events import CONTENT, End, Error, Event, Extension, Finish, TextDelta, ToolCallEnd, Usage
 from sidecar.stream.framing import Frame, Framing, Text
+from sidecar.stream.jsonarray import JSONValues
 from sidecar.stream.mend import Halves, fitted, is_marked, mended, unmarked
 from sidecar.stream.shapes import Shape, shaped
 from sidecar.stream.sniff import Sniff
@@ -95,6 +96,8 @@ class Reader:
         if not plain and not self._unwrap and (unwrap := self._wrapped(data, said)):
             self._unwrap = unwrap
             return self.read(frame, started)
+        if said is None and data[:1] == b"{" and len(values := JSONValues.split(data)) > 1:
+            return [event for value in values for event in self.read(Frame(value, b"", frame.name), started)]
         outline = (frame.name, names.outline(said)) if isinstance(said, dict | list) else None
         if said == {} or self._strange.get(outline, 0) >= _STRANGE:
             return self._unknown(frame, said, outline)
@@ -112,6 +115,8 @@ class Reader:
         # text that comes as JSON strings does so from its first word; in quotes among plain words it is plain
         if isinstance(said, str) and self.dialect != "text":
             return _unquoted
+        if data[:5] == b"data:" and _bared(Frame(data, data)).data != data:
+            return _bared
         return _decoded if said is None and _decoded(Frame(data, data)).data != data else None
 
     def _known(self, frame: Frame, said: Any, outline: Any, plain: bool) -> Iterable[Event] | None:
@@ -205,6 +210,16 @@ def _unquoted(frame: Frame) -> Frame:
     """The frame that stands as a JSON string in this one."""
     said = _read(frame.data or b"") if (frame.data or b"")[:1] == b'"' else None
     return Frame(said.encode(), frame.raw, frame.name, frame.id) if isinstance(said, str) else frame
+
+
+def _bared(frame: Frame) -> Frame:
+    """The frame without a second `data:`, which frameworks put before what has one already."""
+    data = frame.data or b""
+    if data[:5] != b"data:":
+        return frame
+    inside = data[5:].strip()
+    known = inside == b"[DONE]" or (inside[:1] == b"{" and _read(inside) is not None)
+    return Frame(inside, frame.raw, frame.name, frame.id) if known else frame
 
 
 def _decoded(frame: Frame) -> Frame:

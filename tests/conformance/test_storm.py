@@ -81,4 +81,4 @@ async def test_nothing_is_left(transport: str, format: str) -> None:
 
     async with house:
         await asyncio.gather(*[one() for _ in range(EXCHANGES)])
-    assert fates.answered > EXCHANGES / 20
+    assert fates.answered > EXCHANGES / 100  # many give up on a loaded machine

@@ -585,6 +585,86 @@ ROWS = {
         ),
         "Fenland",
     ),
+    # ---- agents
+    "bedrock, printed": Row(
+        sse(
+            {"messageStart": {"role": "assistant"}},
+            {"contentBlockDelta": {"delta": {"text": "Fenland"}, "contentBlockIndex": 0}},
+            {"contentBlockStart": {"start": {"toolUse": {"toolUseId": "c1", "name": "tide"}}, "contentBlockIndex": 1}},
+            {"contentBlockDelta": {"delta": {"toolUse": {"input": '{"port":"Ely"}'}}, "contentBlockIndex": 1}},
+            {"contentBlockStop": {"contentBlockIndex": 1}},
+            {"messageStop": {"stopReason": "tool_use"}},
+            {"metadata": {"usage": {"inputTokens": 5, "outputTokens": 2, "totalTokens": 7}, "metrics": {}}},
+        ),
+        "Fenland",
+        calls=[("tide", {"port": "Ely"})],
+        finish="tool_calls",
+        usage=(5, 2),
+    ),
+    "bedrock, printed in events": Row(
+        sse(
+            {"event": {"contentBlockDelta": {"delta": {"text": "Fen"}, "contentBlockIndex": 0}}},
+            {"event": {"contentBlockDelta": {"delta": {"text": "land"}, "contentBlockIndex": 0}}},
+            {"event": {"messageStop": {"stopReason": "end_turn"}}},
+            {"event": {"metadata": {"usage": {"inputTokens": 5, "outputTokens": 2, "totalTokens": 7}, "metrics": {}}}},
+        ),
+        "Fenland",
+        usage=(5, 2),
+    ),
+    "autogen": Row(
+        sse(
+            {"source": "assistant", "type": "ModelClientStreamingChunkEvent", "content": "Fen", "models_usage": None},
+            {"source": "assistant", "type": "ModelClientStreamingChunkEvent", "content": "land", "models_usage": None},
+            {"source": "assistant", "type": "TextMessage", "content": "Fenland", "models_usage": USAGE},
+            {"type": "TaskResult", "stop_reason": "stop"},
+        ),
+        "Fenland",
+        usage=(5, 2),
+    ),
+    "agno": Row(
+        sse(
+            {"event": "RunContent", "content": "Fen"},
+            {"event": "RunContent", "content": "land"},
+            {"event": "RunCompleted", "content": "Fenland", "metrics": {"input_tokens": 5, "output_tokens": 2}},
+        ),
+        "Fenland",
+        usage=(5, 2),
+    ),
+    "crewai": Row(
+        sse(
+            {"type": "llm_stream_chunk", "chunk": "Fen", "tool_call": None},
+            {"type": "llm_stream_chunk", "chunk": "land", "tool_call": None},
+            {"type": "llm_call_completed", "response": "Fenland"},
+            {"type": "crew_kickoff_completed", "output": "Fenland"},
+        ),
+        "Fenland",
+    ),
+    "adk in one part": Row(
+        lines(
+            {"content": {"parts": [{"text": "Fenland"}], "role": "model"}, "partial": True, "author": "a"},
+            {"content": {"parts": [{"text": "Fenland"}], "role": "model"}, "author": "a", "finishReason": "STOP"},
+        ),
+        "Fenland",
+    ),
+    "images": Row(
+        sse(
+            ("image_generation.partial_image", {"type": "image_generation.partial_image", "b64_json": "AA"}),
+            (
+                "image_generation.completed",
+                {"type": "image_generation.completed", "b64_json": "BB", "usage": {"input_tokens": 5}},
+            ),
+        ),
+        "",
+        usage=(5, None),
+    ),
+    "speech": Row(
+        sse(
+            {"type": "speech.audio.delta", "audio": "AA"},
+            {"type": "speech.audio.done", "usage": {"input_tokens": 5, "output_tokens": 2}},
+        ),
+        "",
+        usage=(5, 2),
+    ),
     # ---- chats and platforms
     "coze of old": Row(
         sse(

@@ -48,7 +48,15 @@ def matches(frame: Frame, said: Any) -> bool:
         return False
     key = "bytes" if frame.name == "chunk" else _CONVERSE.get(frame.name)
     named = key in said if key else frame.name.endswith("Exception")
-    return named or (not frame.name and isinstance(pointers.at(said, "/output/message"), dict) and "stopReason" in said)
+    body = not frame.name and isinstance(pointers.at(said, "/output/message"), dict) and "stopReason" in said
+    return named or body or bool(_printed(said))
+
+
+def _printed(said: dict[str, Any]) -> str:
+    """The event's name where an app prints what its SDK reads: `{"contentBlockDelta": {...}}`."""
+    if len(said) > 2:
+        return ""
+    return next((name for name, key in _CONVERSE.items() if isinstance(said.get(name), dict) and key in said[name]), "")
 
 
 def decoder() -> Decode:
@@ -64,6 +72,8 @@ class _Decoder:
         said = msgspec.json.decode(frame.data or b"{}")
         if not matches(frame, said):
             return None
+        if name := _printed(said):
+            return self._converse(name, said[name])
         if not frame.name:
             return self._body(said)
         if frame.name.endswith("Exception"):

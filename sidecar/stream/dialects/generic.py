@@ -68,13 +68,14 @@ def is_body(frame: Frame) -> bool:
 class _Decoder:
     def __init__(self) -> None:
         self._inside: dict[str, Decode] = {}  # the dialects that stand inside
-        self._holders: dict[Names, tuple[str, str]] = {}  # keys -> where a dialect stands, and its name
+        self._holders: dict[Names, tuple[str, str, bool]] = {}  # keys -> which dialect stands where
         # name and outline of frames that are text and nothing else -> where, and what it is called that is not ours
         self._paths: dict[Any, tuple[Path, str]] = {}
         self._named = False
         self._spoken = ""
         self._pieces = 0
         self._cumulative = False
+        self._partial = False
         self._where: Path = ()  # where the text was
 
     def decode(self, frame: Frame) -> Iterable[Event] | None:
@@ -85,8 +86,7 @@ class _Decoder:
             return (
                 [End()] if kinds.named(kinds.END, frame.name) else [] if kinds.named(kinds.PING, frame.name) else None
             )
-        data = names.snaked(data)
-        said = msgspec.json.decode(data)
+        said = msgspec.json.decode(names.snaked(data))
         name = names.snake(frame.name) if frame.name else ""
         return self._list(said, name) if isinstance(said, list) else self._object(said, name, data)
 
@@ -116,15 +116,16 @@ class _Decoder:
     def _wrapped(self, said: dict[str, Any], data: bytes) -> list[Event] | None:
         """The events of a dialect that stands inside, as an object or as its JSON text."""
         keys = (*said, *(key for wrap in _WRAPS if isinstance(said.get(wrap), dict) for key in said[wrap]))
-        key, name = self._holders.get(keys) or self._holder(said)
+        held = self._holders.get(keys) or self._holder(said, data)
         if len(self._holders) < 64:
-            self._holders[keys] = key, name
+            self._holders[keys] = held
+        key, name, as_it_is = held
         if not name:
             return None
         decode = self._inside.setdefault(name, dialects.load(name).decoder())
-        inside = msgspec.json.encode(_unwrapped(said, key)) if key or not data else data
+        inside = _unwrapped(msgspec.json.decode(data) if as_it_is else said, key)
         try:
-            events = list(decode(Frame(inside, b"")) or ())
+            events = list(decode(Frame(msgspec.json.encode(inside), b"")) or ())
         except dialects.ODD:
             return None
         if not events and (error := failure.find(said, "", False)):
@@ -135,13 +136,16 @@ class _Decoder:
                 self._spoken += event.text
         return [*events, *([End()] if key and any(said.get(word) is True for word in names.DONE) else ())]
 
-    def _holder(self, said: dict[str, Any]) -> tuple[str, str]:
-        for key in ("", *_WRAPS):
-            inside = _unwrapped(said, key)
-            name = dialects.recognise(Frame(b"", b""), inside, _KNOWN) if isinstance(inside, dict) else ""
-            if name:
-                return key, name
-        return "", ""
+    def _holder(self, said: dict[str, Any], data: bytes) -> tuple[str, str, bool]:
+        """Where a dialect stands, its name, and whether its keys are as they came, not in snake_case."""
+        forms = [(msgspec.json.decode(data), True), (said, False)] if data else [(said, False)]
+        for form, as_it_is in forms:
+            for key in _WRAPS if as_it_is else ("", *_WRAPS):  # as it is the whole was asked about before
+                inside = _unwrapped(form, key)
+                name = dialects.recognise(Frame(b"", b""), inside, _KNOWN) if isinstance(inside, dict) else ""
+                if name:
+                    return key, name, as_it_is
+        return "", "", False
 
     def _of_langchain(self, said: dict[str, Any], name: str) -> list[Event] | None:
         """LangGraph's `updates` and `values` hold messages, a LangServe log patches what was streamed."""
@@ -178,8 +182,14 @@ class _Decoder:
             yield Start(model, pointers.text(said, "/id", "/message_id", "/request_id"))
         if thoughts := names.reasoning(said):
             yield ReasoningDelta(thoughts)
+        if said.get("partial") is True:
+            self._partial = True
+        elif self._partial and words == self._spoken:
+            words = ""  # the Agent Development Kit tells each part again as a whole
         if words and words != thoughts:
             yield from self._text(words, tags, parts.role(said))
+        elif any(isinstance(said.get(key), str) for key in ("b64_json", "audio")):
+            yield Extension(" ".join(dict.fromkeys(tags)) or "media", said)
         elif isinstance(said.get("status"), str) and (message := pointers.text(said, "/message")):
             yield status(message, {})
         yield from parts.calls(said)

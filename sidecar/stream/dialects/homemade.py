@@ -34,9 +34,12 @@ _STATUS = ("status", "progress", "info")
 _COUNTS = ("input_tokens", "output_tokens", "total_tokens", "cached_input_tokens", "reasoning_tokens")
 _END = ("complete", "done", "end")
 _NAMES = ("", "message", "data", "error")  # an event that is called otherwise is the next dialect's
-_MORE = (*names.FINISH, *names.CALLS, *names.REASONING, *names.DONE, "meta", "usage", "usage_metadata")
+_MORE = (*names.FINISH, *names.CALLS, *names.REASONING, *names.DONE, "meta", "event", "source", "usage")
 _RICH = frozenset(
-    key for name in (*_MORE, "response_metadata", "message_type") if name != "done" for key in (name, names.camel(name))
+    key
+    for name in (*_MORE, "usage_metadata", "response_metadata", "message_type")
+    if name != "done"
+    for key in (name, names.camel(name))
 )  # what says more than these formats do is the next dialect's
 _WORDS = frozenset(names.TEXT) - {"chunk", "content"}
 _RESERVED = ("message", "content", "progress", "choice", "tool_call", "name", "value")

@@ -15,8 +15,9 @@ matches, decoder = shaped(
         finish=("/details/finish_reason",),
         done=("/generated_text",),
         id=(),
-        input_tokens=("/details/input_length",),
-        output_tokens=("/details/generated_tokens",),
+        # LoRAX and DeepInfra count what TGI does not
+        input_tokens=("/details/input_length", "/details/prompt_tokens", "/num_input_tokens"),
+        output_tokens=("/details/generated_tokens", "/num_output_tokens"),
     ),
     Shape(
         marks=("/generated_text",),

@@ -30,7 +30,13 @@ from sidecar.stream.refrain import Refrain
 from sidecar.stream.shapes import Shape
 from sidecar.stream.sniff import Sniff
 from sidecar.stream.think import Thinking
-from sidecar.stream.toolcalls import MAX_ARGUMENTS, Parse, ToolCalls
+from sidecar.stream.toolcalls import MAX_ARGUMENTS, MAX_CALLS, Parse, ToolCalls
+
+MAX_CHOICES = 128
+"""Answers to one request, as many as OpenAI's API gives; beyond it the stream is malformed."""
+
+MAX_SNAPSHOTS = 16 << 20
+"""Characters of text so far that are kept for all choices of a cumulative stream; beyond it the stream is malformed."""
 
 Parsed = tuple[list[Event], list[Frame]]
 
@@ -136,8 +142,7 @@ class StreamParser:
         for event in self._reader.read(frame, self._started):
             if self.done:
                 return
-            if type(event) is TextDelta and self._started and self._thinking is None:
-                self._finished.setdefault(event.choice, False)
+            if type(event) is TextDelta and event.choice in self._finished and self._thinking is None:
                 events.append(event)
             else:
                 self._emit(event, events)
@@ -150,10 +155,15 @@ class StreamParser:
             events.append(Start())
         self._started = True
         handle = _HANDLERS.get(type(event))
-        if handle:
-            handle(self, event, events)
-        else:
+        if not handle:
             events.append(event)
+        elif len(self._finished) >= MAX_CHOICES and getattr(event, "choice", None) not in (None, *self._finished):
+            self._malformed(f"more than {MAX_CHOICES} choices", events)
+        else:
+            handle(self, event, events)
+
+    def _malformed(self, what: str, events: list[Event]) -> None:
+        self._error(Error("malformed", what), events)
 
     def _text(self, event: TextDelta | ReasoningDelta, events: list[Event]) -> None:
         self._finished.setdefault(event.choice, False)
@@ -170,16 +180,19 @@ class StreamParser:
                 _thought(thinking.flush(), number, events)
 
     def _snapshot(self, event: TextSnapshot, events: list[Event]) -> None:
-        before = self._snapshots.get(event.choice, "")
-        if event.text.startswith(before) and event.choice not in self._incremental:
-            fresh = event.text[len(before) :]
-        else:
-            # a server told to send only what is new (SGLang, DashScope) sends frames of the same shape
-            self._incremental.add(event.choice)
-            fresh = event.text
-        self._snapshots[event.choice] = event.text
+        before, fresh = self._snapshots.get(event.choice, ""), event.text
+        if event.choice not in self._incremental:
+            if fresh.startswith(before):
+                fresh = fresh[len(before) :]
+                self._snapshots[event.choice] = event.text
+            else:
+                # a server told to send only what is new (SGLang, DashScope) sends frames of the same shape
+                self._incremental.add(event.choice)
+                del self._snapshots[event.choice]
         if fresh:
             self._text(TextDelta(fresh, event.choice), events)
+        if sum(map(len, self._snapshots.values())) > MAX_SNAPSHOTS:
+            self._malformed(f"text so far of more than {MAX_SNAPSHOTS} characters", events)
 
     def _calls(self, choice: int) -> ToolCalls:
         return self._tool_calls.setdefault(choice, ToolCalls(choice, self._parse))
@@ -188,10 +201,13 @@ class StreamParser:
         self._finished.setdefault(event.choice, False)
         events.append(self._calls(event.choice).delta(event))
         if sum(calls.bytes for calls in self._tool_calls.values()) > MAX_ARGUMENTS:
-            self._error(Error("malformed", f"tool arguments of more than {MAX_ARGUMENTS} bytes"), events)
+            self._malformed(f"tool arguments of more than {MAX_ARGUMENTS} bytes", events)
+        elif sum(map(len, self._tool_calls.values())) > MAX_CALLS:
+            self._malformed(f"more than {MAX_CALLS} tool calls", events)
 
     def _tool_end(self, event: ToolCallEnd, events: list[Event]) -> None:
-        events += self._calls(event.choice).end(event)
+        if calls := self._tool_calls.get(event.choice):
+            events += calls.end(event)
 
     def _use(self, event: Usage, events: list[Event]) -> None:
         # a count only grows: a zero after more than that is a field left empty (watsonx, Ollama)

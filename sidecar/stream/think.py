@@ -1,6 +1,8 @@
 """Reasoning that a model wrote into its answer, between `<think>` and `</think>`, told apart while it comes."""
 
 _OPEN, _CLOSE = "<think>", "</think>"
+_BLANKS = 4096
+"""Characters before the first word that may wait for a tag."""
 
 
 class Thinking:
@@ -32,7 +34,7 @@ class Thinking:
             self._held = begun[len(_OPEN) :]
             self._tag = _CLOSE
             return self._closing()
-        if _OPEN.startswith(begun):
+        if _OPEN.startswith(begun) and len(self._held) <= _BLANKS:
             return []
         self._tag = ""
         return self.flush()

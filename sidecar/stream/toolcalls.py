@@ -11,6 +11,9 @@ from sidecar.stream.events import ToolCallDelta, ToolCallEnd
 MAX_ARGUMENTS = 16 << 20
 """Bytes of arguments kept for all calls of one stream; beyond it the stream is malformed."""
 
+MAX_CALLS = 4096
+"""Calls of one stream; beyond it the stream is malformed."""
+
 Parse = Callable[[str], Any]
 
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
@@ -40,8 +43,8 @@ class ToolCalls:
         self._calls: list[_Call] = []
         self.bytes = 0
 
-    def __bool__(self) -> bool:
-        return bool(self._calls)
+    def __len__(self) -> int:
+        return len(self._calls)
 
     def delta(self, said: ToolCallDelta) -> ToolCallDelta:
         """The same fragment with its call's number, id and name."""

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -529,7 +530,53 @@ def test_arguments_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [(call.choice, call.bytes, call.invalid) for call in calls(events)] == [(0, 120, True)]
 
 
+def test_calls_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parser, "MAX_CALLS", 3)
+    events = parsed(*[ToolCallDelta(n, f"c{n}", "f", "{}", n % 2) for n in range(5)], End())
+    assert events[-1] == Error("malformed", "more than 3 tool calls")
+    assert [(call.id, call.invalid) for call in calls(events)] == [
+        ("c0", True),
+        ("c2", True),
+        ("c1", True),
+        ("c3", True),
+    ]
+
+
+@pytest.mark.parametrize(
+    "say",
+    [
+        lambda choice: TextDelta("a", choice),
+        lambda choice: ReasoningDelta("a", choice),
+        lambda choice: TextSnapshot("a", choice),
+        lambda choice: ToolCallDelta(0, "a", "f", "{}", choice),
+        lambda choice: Finish("stop", "stop", choice),
+    ],
+)
+def test_choices_are_bounded(say: Callable[[int], Event]) -> None:
+    within = [say(choice) for choice in range(parser.MAX_CHOICES)]
+    assert parsed(*within, say(5), End())[-1] == End()
+    beyond = parsed(*within, say(5), say(parser.MAX_CHOICES), say(0), End())
+    assert beyond[-1] == Error("malformed", "more than 128 choices")
+
+
+def test_the_end_of_a_call_of_no_choice_is_nothing() -> None:
+    events = parsed(TextDelta("a"), *[ToolCallEnd(0, choice=choice) for choice in range(1, 1000)], STOP)
+    assert events == [Start(), TextDelta("a"), STOP, End()]
+
+
 # ---- text so far, and counts so far
+
+
+def test_text_so_far_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parser, "MAX_SNAPSHOTS", 10)
+    said = [TextSnapshot("abcd"), TextSnapshot("abcdef"), TextSnapshot("wxyz", 1)]
+    assert parsed(*said, End())[-1] == End()
+    assert parsed(*said, TextSnapshot("wxyz!", 1), End())[-1] == Error(
+        "malformed", "text so far of more than 10 characters"
+    )
+    # of what is not cumulative nothing is kept
+    fresh = [TextSnapshot("abcdefgh"), *[TextSnapshot(f"{word}fgh") for word in "uvwxyz"]]
+    assert parsed(*fresh, End())[-1] == End()
 
 
 def test_snapshots_become_deltas() -> None:

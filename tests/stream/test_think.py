@@ -65,3 +65,10 @@ def test_what_was_held_back_comes_out_before_a_failure() -> None:
     events += parser.eof()[0]
     assert [e.text for e in events if isinstance(e, TextDelta)] == ["<thi"]
     assert isinstance(events[-1], Error)
+
+
+def test_blanks_wait_for_a_tag_within_bounds() -> None:
+    thinking = Thinking()
+    assert thinking.feed(" " * 4096) == []
+    assert thinking.feed("\n") == [(False, " " * 4096 + "\n")]
+    assert thinking.feed("<think>no</think>") == [(False, "<think>no</think>")]

@@ -49,8 +49,8 @@ class Door:
         return await self._decide(request, downstream, life)
 
     def ended(self, admitted: Admitted, failed: bool, life: Life) -> None:
-        """A request that went on is over; its rollout turns itself off where too many fail."""
-        if admitted.arm and admitted.arm.ended(self._clock(), failed):
+        """A request that went on is over; its rollout turns itself off where too many streams fail."""
+        if admitted.arm and life.stream and admitted.arm.ended(self._clock(), failed):
             log.event(logging.ERROR, "rollout_aborted", rule=life.rule, format=life.format, until="the next reload")
 
     async def _preflight(self, request: Request, downstream: Downstream, life: Life) -> Admitted | None:

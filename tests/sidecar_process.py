@@ -7,9 +7,15 @@ import msgspec
 
 from tests.process import Process
 
+WARNINGS = ("was never awaited", "ResourceWarning", "never retrieved", "Task was destroyed")
+"""Python's words on standard error for what a program forgot."""
+
 
 class SidecarProcess(Process):
-    """`url` and `admin` are its base URLs, without a slash at the end; `told()` the JSON lines it has printed."""
+    """`url` and `admin` are its base URLs, without a slash at the end; `told()` the JSON lines it has printed.
+
+    Leaving it fails where Python has warned.
+    """
 
     def __init__(self, upstream: str | None = None, *arguments: str, env: Mapping[str, str] | None = None):
         source = ("--upstream", upstream) if upstream else ()
@@ -25,6 +31,11 @@ class SidecarProcess(Process):
             raise
         self.url, self.admin = f"http://{listening['listen']}", f"http://{listening['admin']}"
         return self
+
+    def __exit__(self, *exc: object) -> None:
+        super().__exit__(*exc)
+        warned = [line for line in self.lines if any(word in line for word in WARNINGS)]
+        assert not warned, "\n".join(warned)
 
     def told(self, seconds: float = 20.0, **fields: object) -> dict[str, Any]:
         """The first JSON line with these fields, waited for up to `seconds`."""

@@ -35,17 +35,17 @@ def fitted(data: bytes, wrong: str) -> bytes:
     """The same JSON with what the decoder said is of the `wrong` type made of the right one, or left out;
     nothing where it is not that."""
     found = _WRONG.fullmatch(wrong)
-    try:
-        said = holder = msgspec.json.decode(data)
-    except (ValueError, RecursionError):
-        found = None
     if not found or "[...]" in wrong:  # a value of a dict: whose, it does not say
         return b""
     *way, last = (int(step) if step.isdecimal() else step for step in re.findall(r"[^.\[\]]+", found[2]))
-    for step in way:
-        holder = holder[step]
     right = found[1].split(" | ")
-    holder[last] = _of_type(holder[last], right)
+    try:
+        said = holder = msgspec.json.decode(data)
+        for step in way:
+            holder = holder[step]
+        holder[last] = _of_type(holder[last], right)
+    except (ValueError, LookupError, TypeError, RecursionError):  # said of another form of the data
+        return b""
     if holder[last] is None and "null" not in right:
         del holder[last]
     return msgspec.json.encode(said)

@@ -65,4 +65,5 @@ def test_a_value_is_fitted(data: bytes, wanted: Wanted) -> None:
 def test_what_cannot_be_fitted() -> None:
     assert fitted(b"[]", "Expected `object`, got `array`") == b""
     assert fitted(b'{"parts":[{"a":7}]}', "Expected `str`, got `int` - at `$.parts[0][...]`") == b""
+    assert fitted(b'{"a":{}}', "Expected `str`, got `int` - at `$.a.b.c`") == b""
     assert fitted(b"{", "Expected `str`, got `int` - at `$.a`") == b""

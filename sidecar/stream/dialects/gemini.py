@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from sidecar.stream import failure, pointers
+from sidecar.stream import failure, names, pointers
 from sidecar.stream.dialects import Decode
 from sidecar.stream.events import (
     Error,
@@ -43,6 +43,32 @@ def matches(frame: Frame, said: Any) -> bool:
     )
 
 
+def _camelled(said: Any) -> bytes:
+    """Google's SDK for Python says its objects in snake_case, which apps pass on."""
+    said = _renamed(said)
+    for candidate in said.get("candidates") or ():
+        for key in [key for key in candidate if "_" in key]:
+            candidate[names.camel(key)] = candidate.pop(key)
+        if parts := pointers.at(candidate, "/content/parts"):
+            candidate["content"]["parts"] = [_renamed(part) for part in parts]
+    said["usageMetadata"] = _renamed(said.get("usageMetadata") or {})
+    return msgspec.json.encode(said)
+
+
+def _is_snaked(chunk: "_Chunk") -> bool:
+    for candidate in chunk.candidates or ():
+        if candidate.snaked is not None:
+            return True
+        for part in (candidate.content.parts or ()) if candidate.content else ():
+            if part.snaked is not None:
+                return True
+    return chunk.snaked is not None
+
+
+def _renamed(said: dict[str, Any]) -> dict[str, Any]:
+    return {names.camel(key): value for key, value in said.items()}
+
+
 def speaks(path: str, query: str) -> bool:
     """Without `alt=sse` the answer is one JSON array."""
     return path.endswith(":streamGenerateContent") and "alt=sse" in query.split("&")
@@ -59,6 +85,7 @@ class _Part(msgspec.Struct, gc=False, rename="camel"):
     executable_code: Any = None
     code_execution_result: Any = None
     inline_data: Any = None
+    snaked: Any = msgspec.field(default=None, name="function_call")
 
 
 class _Content(msgspec.Struct, gc=False):
@@ -69,15 +96,25 @@ class _Candidate(msgspec.Struct, gc=False, rename="camel"):
     index: int | None = None
     content: _Content | None = None
     finish_reason: str | None = None
+    snaked: Any = msgspec.field(default=None, name="finish_reason")
+
+
+class _Counts(msgspec.Struct, gc=False, rename="camel"):
+    prompt_token_count: Any = None
+    candidates_token_count: Any = None
+    total_token_count: Any = None
+    cached_content_token_count: Any = None
+    thoughts_token_count: Any = None
 
 
 class _Chunk(msgspec.Struct, gc=False, rename="camel"):
     candidates: list[_Candidate] | None = None
-    usage_metadata: dict[str, Any] | None = None
+    usage_metadata: _Counts | None = None
     prompt_feedback: Any = None
     model_version: str | None = None
     response_id: str | None = None
     error: Any = None
+    snaked: Any = msgspec.field(default=None, name="usage_metadata")
 
 
 _decode = msgspec.json.Decoder(_Chunk).decode
@@ -90,6 +127,8 @@ class _Decoder:
 
     def decode(self, frame: Frame) -> Iterable[Event] | None:
         chunk = _decode(frame.data or b"")
+        if _is_snaked(chunk):
+            chunk = _decode(_camelled(msgspec.json.decode(frame.data or b"")))
         if chunk.error:
             return [failure.read(chunk.error)]
         if chunk.candidates is None and chunk.usage_metadata is None and chunk.prompt_feedback is None:
@@ -102,7 +141,7 @@ class _Decoder:
             self._candidate(candidate, max(0, candidate.index or place), events)
         if chunk.usage_metadata:
             events += _usage(chunk.usage_metadata)
-        if blocked := pointers.text(chunk.prompt_feedback, "/blockReason"):
+        if chunk.prompt_feedback and (blocked := pointers.text(chunk.prompt_feedback, "/blockReason")):
             events.append(Error("content_filtered", f"the prompt was blocked: {blocked}", type=blocked))
         return events
 
@@ -144,12 +183,12 @@ class _Decoder:
             yield from _whole(*self._partial.pop(choice), choice)
 
 
-def _usage(said: dict[str, Any]) -> list[Event]:
-    given, made = number(said.get("promptTokenCount")), number(said.get("candidatesTokenCount"))
+def _usage(said: _Counts) -> list[Event]:
+    given, made = number(said.prompt_token_count), number(said.candidates_token_count)
     if given is None and made is None:
         return []
-    total, cached = number(said.get("totalTokenCount")), number(said.get("cachedContentTokenCount"))
-    return [Usage(given, made, total, cached, number(said.get("thoughtsTokenCount")))]
+    total, cached = number(said.total_token_count), number(said.cached_content_token_count)
+    return [Usage(given, made, total, cached, number(said.thoughts_token_count))]
 
 
 def _whole(call_id: str, name: str, arguments: Any, choice: int) -> Iterable[Event]:

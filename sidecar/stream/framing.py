@@ -156,12 +156,13 @@ class SSE(Delimited):
         """Where a line of one JSON object is followed by another `data` line: many home-made servers write a single
         line end, which clients that go by lines never notice. Such a line is an event; 0 where there is none."""
         limit = end if end >= 0 else len(buffer)
-        at = buffer.find(b"\ndata:", start, limit)
+        at = buffer.find(b"\n", start, limit)  # of a long line, a search for one byte takes a twentieth of six's
         while at >= 0:
-            line = bytes(buffer[buffer.rfind(b"\n", 0, at) + 1 : at]).rstrip()
-            if line[-1:] == b"}" and _is_object(line):
-                return at + 1
-            at = buffer.find(b"\ndata:", at + 1, limit)
+            if buffer.startswith(b"data:", at + 1, limit):
+                line = bytes(buffer[buffer.rfind(b"\n", 0, at) + 1 : at]).rstrip()
+                if line[-1:] == b"}" and _is_object(line):
+                    return at + 1
+            at = buffer.find(b"\n", at + 1, limit)
         return 0
 
     def _frame(self, block: bytes) -> Frame:
@@ -197,8 +198,10 @@ class SSE(Delimited):
         self._first = False
         name, data = "", None
         for line in self._LINE_END.split(text) if b"\r" in text else text.split(b"\n"):
+            if not line or line[:1] == b":":
+                continue
             field, _, value = line.partition(b":")
-            value = value[1:] if value[:1] == b" " else value
+            value = value.removeprefix(b" ")
             if field == b"data":
                 data = value if data is None else data + b"\n" + value
             elif field == b"event":

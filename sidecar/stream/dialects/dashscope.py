@@ -33,6 +33,7 @@ class _Decoder:
     def __init__(self) -> None:
         self._before: dict[tuple[Any, ...], str] = {}  # what was said of each thing so far
         self._incremental = False
+        self._named = False
 
     def decode(self, frame: Frame) -> Iterable[Event] | None:
         said = msgspec.json.decode(frame.data or b"")
@@ -40,13 +41,16 @@ class _Decoder:
             return None
         if not isinstance(said.get("output"), dict):
             return [failure.read(said)]
-        return [*self._output(said), *_last(said)]
+        events = [*self._output(said), *_last(said)]
+        self._named = True
+        return events
 
     def _output(self, said: Any) -> Iterable[Event]:
-        yield Start(id=pointers.text(said, "/request_id"))
+        if not self._named:
+            yield Start(id=pointers.text(said, "/request_id"))
         for number, choice in enumerate(_choices(said)):
             thoughts = pointers.text(choice, "/message/reasoning_content")
-            if thoughts := self._fresh(thoughts, "thoughts", number):
+            if thoughts and (thoughts := self._fresh(thoughts, "thoughts", number)):
                 yield ReasoningDelta(thoughts, number)
             words = pointers.text(choice, "/message/content", "/text", "/message/content/0/text")
             if words := self._fresh(words, "text", number):

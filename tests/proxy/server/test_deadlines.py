@@ -114,7 +114,7 @@ async def test_half_a_body() -> None:
 
 
 async def test_a_body_that_drips_has_all_the_time() -> None:
-    async with Room(told, limits(body=2 * SHORT, idle=SHORT)) as room, room.client() as client:
+    async with Room(told, limits(body=4 * SHORT, idle=SHORT)) as room, room.client() as client:
         await client.send(SLOW_BODY)
         for piece in (b"d", b"e", b"f", b"g", b"h"):
             async with room.client() as silent:

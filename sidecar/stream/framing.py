@@ -159,8 +159,9 @@ class SSE(Delimited):
         at = buffer.find(b"\n", start, limit)  # of a long line, a search for one byte takes a twentieth of six's
         while at >= 0:
             if buffer.startswith(b"data:", at + 1, limit):
-                line = bytes(buffer[buffer.rfind(b"\n", 0, at) + 1 : at]).rstrip()
-                if line[-1:] == b"}" and _is_object(line):
+                begin = buffer.rfind(b"\n", 0, at) + 1
+                line = bytes(buffer[begin:at]).rstrip()
+                if line[-1:] == b"}" and not _named(buffer, begin) and _is_object(line):
                     return at + 1
             at = buffer.find(b"\n", at + 1, limit)
         return 0
@@ -216,6 +217,12 @@ class SSE(Delimited):
         if data is None and text.lstrip()[:1] == b"{":
             data = text.strip()  # an error of the server's framework, outside of the stream's own frames (lemonade)
         return Frame(data, block, name, self.last_event_id)
+
+
+def _named(buffer: bytes | bytearray, begin: int) -> bool:
+    """Whether the line before is a field of the same event, as in Replicate's, whose text may be lines of JSON."""
+    before = bytes(buffer[buffer.rfind(b"\n", 0, max(0, begin - 1)) + 1 : begin]).strip()
+    return begin > 0 and bool(before) and not before.startswith(b"data:")
 
 
 def _is_object(line: bytes) -> bool:

@@ -31,7 +31,7 @@ lint: $(VENV)/development ## ruff and mypy
 	@mypy
 
 fuzz: $(VENV)/development ## ten thousand mutations of every recorded stream and configuration
-	@SIDECAR_MUTATIONS=10000 python -m pytest $(wildcard tests/*/test_mutations.py) $(ARGS)
+	@SIDECAR_MUTATIONS=10000 python -m pytest -n 2 $(wildcard tests/*/test_mutations.py) $(ARGS)
 
 bench: $(VENV)/run-time ## CPU, delay and memory beside nginx and Envoy, into bench/results.md; BENCH_LITELLM=1, ARGS="--help"
 	@.ci/packages nginx strace gcc libc6-dev

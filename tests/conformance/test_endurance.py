@@ -30,7 +30,8 @@ LEGS = 10
 AT_ONCE = 80
 WARM = 5
 """Legs after which all that is kept for the next stream is there."""
-GROWTH_KB = 2048
+GROWTH_KB = 4096
+"""A stream that was kept would be 24."""
 
 FATES = ("whole", "whole", "cut", "reset", "drop")
 FORMATS = ("envelope-v1", "envelope-v2", "openai", "passthrough")

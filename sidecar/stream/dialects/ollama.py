@@ -29,9 +29,9 @@ from sidecar.stream.pointers import number
 from sidecar.stream.reasons import canonical
 
 _LOADING = {"status", "digest", "total", "completed"}
-_STEPS = tuple(
-    "pulling pushing retrieving verifying writing removing success transferring reading creating using parsing"
-    " gathering converting quantizing starting".split()
+_STEPS = (
+    *("pulling ", "pushing ", "retrieving manifest", "transferring ", "reading model", "using existing layer"),
+    *("creating model", "creating new layer", "parsing modelfile", "parsing GGUF", "gathering model", "converting "),
 )
 PATHS = ("/api/chat", "/api/generate")
 

@@ -119,13 +119,13 @@ class Stream:
 
     def _tokens(self, count: int) -> tuple[list[bytes], list[bytes]]:
         """The frame with a number before its text, and with a line feed before that, each an object of its own as from
-        a socket; of one that says all of the text so far, each is a word longer."""
+        a socket; of one that says all of the text so far, each is four characters longer, as a token is."""
         parser = self.parser()
         said = [_text(parser.feed(raw)[0]) for raw in self.head]
         raw = self.head[-1]
         if not _text(parser.feed(raw)[0]):
             whole = msgspec.json.encode("".join(said))[:-1]
-            longer = [raw.replace(whole, whole + b" word" * number, 1) for number in range(1, count + 1)]
+            longer = [raw.replace(whole, whole + b" all" * number, 1) for number in range(1, count + 1)]
             return longer, longer
         plain = [self._with(raw, said[-1], b"%d " % number) for number in range(count)]
         return plain, [self._with(raw, said[-1], rb"\n%d " % number) for number in range(count)]

@@ -11,8 +11,9 @@ import msgspec
 
 from sidecar.stream import failure, pointers
 from sidecar.stream.dialects import Decode
-from sidecar.stream.events import Event, Finish, ReasoningDelta, Start, TextDelta, ToolCallDelta
+from sidecar.stream.events import Event, Finish, ReasoningDelta, Start, TextDelta, ToolCallDelta, Usage
 from sidecar.stream.framing import Frame
+from sidecar.stream.pointers import number as counted
 from sidecar.stream.reasons import canonical
 
 PATHS = ("/text-generation/generation", "/multimodal-generation/generation")
@@ -75,16 +76,20 @@ def _choices(said: Any) -> list[Any]:
     return choices if isinstance(choices, list) else [said["output"]]
 
 
+def _usage(said: Any) -> Iterable[Event]:
+    said = pointers.at(said, "/models/0") or said  # of an application's models the first
+    if not isinstance(said, dict):
+        return
+    given, made = counted(said.get("input_tokens")), counted(said.get("output_tokens"))
+    if given is None and made is None:
+        return
+    cached = pointers.count(said, "/prompt_tokens_details/cached_tokens")
+    thought = pointers.count(said, "/output_tokens_details/reasoning_tokens")
+    yield Usage(given, made, counted(said.get("total_tokens")), cached, thought)
+
+
 def _last(said: Any) -> Iterable[Event]:
-    counts = said.get("usage")
-    yield from pointers.usage(
-        pointers.at(counts, "/models/0") or counts,  # of an application's models the first
-        "/input_tokens",
-        "/output_tokens",
-        "/total_tokens",
-        "/prompt_tokens_details/cached_tokens",
-        "/output_tokens_details/reasoning_tokens",
-    )
+    yield from _usage(said.get("usage"))
     for number, choice in enumerate(_choices(said)):
         raw = pointers.text(choice, "/finish_reason")
         if raw and raw != "null":

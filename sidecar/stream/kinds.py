@@ -5,10 +5,8 @@ import re
 from sidecar.stream.names import Names, snake
 
 _LAST = "(?:done|end|ended|complete|completed|finish|finished|close|closed|stop|stopped|eof|final)"
-_WHOSE = (
-    "stream|message|chat|run|response|generation|conversation|session|task|image_generation|image_edit|speech_audio"
-)
-END = re.compile(rf"(?:(?:{_WHOSE}|crew_kickoff)_)?{_LAST}(?:_stream)?")
+_WHOSE = "stream|message|chat|run|response|generation|conversation|session|image_generation|image_edit|speech_audio"
+END = re.compile(rf"(?:(?:{_WHOSE}|crew_kickoff)_)?{_LAST}(?:_stream)?|task_end")
 FINAL = re.compile(r"final_(?:answer|message|output|response|result|text)")
 OVER = re.compile(rf"(?:\w+_)?{_LAST}|{FINAL.pattern}")
 PING = re.compile(r"ping|pong|heart_?beat|keep_?alive|noop")

@@ -125,16 +125,18 @@ def at(said: Any, path: Path) -> Any:
     return said
 
 
-def outline(said: Any) -> Any:
+def outline(said: Any, depth: int = 2 * _DEPTH) -> Any:
     """What frames that differ in their words alone have in common; hashable."""
-    if isinstance(said, dict):
-        plain = (v if v is None or v is True or v is False else _outlined(k, v) for k, v in said.items())
-        return (*said, *plain)
-    return (len(said), *map(outline, said)) if isinstance(said, list) else bool(said)
+    if not depth or not isinstance(said, dict | list):
+        return bool(said)
+    if isinstance(said, list):
+        return (len(said), *(outline(value, depth - 1) for value in said))
+    plain = (v if v is None or v is True or v is False else _outlined(k, v, depth - 1) for k, v in said.items())
+    return (*said, *plain)
 
 
-def _outlined(key: str, value: Any) -> Any:
-    return value if key in _TAGGED and isinstance(value, str) else outline(value)
+def _outlined(key: str, value: Any, depth: int) -> Any:
+    return value if key in _TAGGED and isinstance(value, str) else outline(value, depth)
 
 
 def reasoning(said: Any) -> str:

@@ -340,6 +340,8 @@ def test_bad_text_is_mended(dialect: str, content: bytes, text: str) -> None:
         b'{"choices":' + b"[" * 100_000,
         b'{"choices":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
         b'{"content":' + b'{"a":' * 100_000 + b"1" + b"}" * 100_001,
+        b'{"content":' + b'{"a":' * 400 + b"1" + b"}" * 401,
+        b'{"content":' + b"[" * 1000 + b"]" * 1000 + b"}",
         b'{"choices":[{"index":' + b"9" * 5000 + b"}]}",
         b'{"choices":[{"index":1e999}]}',
         b'{"choices":[{"index":"0","delta":{"content":"x"}}]}',

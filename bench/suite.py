@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 
 from bench import proxies, runs
@@ -83,11 +84,12 @@ class Suite:
         return found
 
     def calls(self, rows: Sequence[Target], count: int, tokens: int) -> dict[str, dict[str, float]]:
-        """System calls a token, each in a process of its own."""
+        """System calls a token, each in a process of its own; medians, since tokens that wait for a core are merged."""
         found = {}
         for row in rows:
             with self._started(row.proxy) as server:
-                found[row.name] = calls_per_token(server, row, count, tokens)
+                each = [calls_per_token(server, row, count, tokens) for _ in range(self._rounds)]
+                found[row.name] = {kind: median(one[kind] for one in each) for kind in each[0]}
             print(f"  {row.name:48} {sum(found[row.name].values()):8.2f} calls a token", file=sys.stderr, flush=True)
         return found
 

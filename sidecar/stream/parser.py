@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from sidecar.stream import dialects
+from sidecar.stream import dialects, pointers
 from sidecar.stream.dialects import generic
 from sidecar.stream.events import (
     End,
@@ -279,14 +279,6 @@ def _kept(new: int | None, known: int | None) -> int | None:
     return new if known is None else known
 
 
-def _read(data: bytes) -> Any:
-    """The JSON value; None where it is none."""
-    try:
-        return msgspec.json.decode(data)
-    except (ValueError, RecursionError):
-        return None
-
-
 def _complete(data: bytes) -> bool:
     """Whether an unterminated rest says all it has to: `[DONE]`, or complete JSON."""
-    return data.strip() in (b"[DONE]", b"null") or _read(data) is not None
+    return data.strip() in (b"[DONE]", b"null") or pointers.read(data) is not None

@@ -1,7 +1,9 @@
-"""Values deep inside decoded JSON, by pointer: `/usage/input_tokens`, `/choices/0/delta`."""
+"""Values in JSON, deep inside by pointer: `/usage/input_tokens`, `/choices/0/delta`."""
 
 from functools import lru_cache
 from typing import Any
+
+import msgspec
 
 from sidecar.stream.events import Usage
 
@@ -9,6 +11,14 @@ from sidecar.stream.events import Usage
 @lru_cache(512)
 def _steps(pointer: str) -> tuple[str, ...]:
     return tuple(step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:])
+
+
+def read(data: bytes | str) -> Any:
+    """The JSON value; None where it is none."""
+    try:
+        return msgspec.json.decode(data)
+    except (ValueError, RecursionError):
+        return None
 
 
 def at(said: Any, pointer: str) -> Any:

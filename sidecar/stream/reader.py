@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from sidecar.stream import dialects, failure, names
+from sidecar.stream import dialects, failure, names, pointers
 from sidecar.stream.dialects import Decode, generic, text
 from sidecar.stream.events import CONTENT, End, Error, Event, Extension, Finish, TextDelta, ToolCallEnd, Usage
 from sidecar.stream.framing import Frame, Framing, Text
@@ -88,7 +88,7 @@ class Reader:
             self.plain = True
             return self._text(frame) or ()
         self.plain = False
-        said = _read(data)
+        said = pointers.read(data)
         if frame.name == "error" and self.dialect not in ("auto", "text"):
             # every dialect may fail so, whatever else its events are called
             return (failure.read(data.decode("utf-8", "replace") if said is None else said),)
@@ -176,7 +176,7 @@ class Reader:
         if outline in self._strange or len(self._strange) < _OUTLINES:
             self._strange[outline] = self._strange.get(outline, 0) + (outline is not None)
         if is_marked(data):
-            said = _read(unmarked(data))
+            said = pointers.read(unmarked(data))
         value = data[:65536].decode("utf-8", "replace") if said is None else said
         return (Extension(frame.name or ("malformed" if said is None else "unknown"), value),)
 
@@ -208,7 +208,7 @@ def _fitted(decode: Decode, frame: Frame) -> Iterable[Event] | None:
 
 def _unquoted(frame: Frame) -> Frame:
     """The frame that stands as a JSON string in this one."""
-    said = _read(frame.data or b"") if (frame.data or b"")[:1] == b'"' else None
+    said = pointers.read(frame.data or b"") if (frame.data or b"")[:1] == b'"' else None
     return Frame(said.encode(), frame.raw, frame.name, frame.id) if isinstance(said, str) else frame
 
 
@@ -218,7 +218,7 @@ def _bared(frame: Frame) -> Frame:
     if data[:5] != b"data:":
         return frame
     inside = data[5:].strip()
-    known = inside == b"[DONE]" or (inside[:1] == b"{" and _read(inside) is not None)
+    known = inside == b"[DONE]" or (inside[:1] == b"{" and pointers.read(inside) is not None)
     return Frame(inside, frame.raw, frame.name, frame.id) if known else frame
 
 
@@ -231,12 +231,4 @@ def _decoded(frame: Frame) -> Frame:
         inside = base64.b64decode(data, validate=True)
     except binascii.Error:
         return frame
-    return frame if _read(inside) is None else Frame(inside, frame.raw, frame.name, frame.id)
-
-
-def _read(data: bytes) -> Any:
-    """The JSON value; None where it is none."""
-    try:
-        return msgspec.json.decode(data)
-    except (ValueError, RecursionError):
-        return None
+    return frame if pointers.read(inside) is None else Frame(inside, frame.raw, frame.name, frame.id)

@@ -61,7 +61,7 @@ def beside(events: Iterable[Event]) -> list[Event] | None:
 
 def is_body(frame: Frame) -> bool:
     """Whether this, alone, is an answer that was not streamed: JSON that does not say that more follows."""
-    said = _read(frame.data or b"") if frame.raw.lstrip()[:1] in (b"{", b"[") else None
+    said = pointers.read(frame.data or b"") if frame.raw.lstrip()[:1] in (b"{", b"[") else None
     return isinstance(said, dict) and not any(said.get(key) is False for key in names.DONE)
 
 
@@ -236,14 +236,7 @@ _NAMES = (*names.TEXT, *names.WEAK, *names.REASONING, *names.CALLS, *names.FINIS
 
 def _unwrapped(said: dict[str, Any], key: str) -> Any:
     inside = said.get(key) if key else said
-    return _read(inside) if isinstance(inside, str) and inside[:1] == "{" else inside
-
-
-def _read(text: str | bytes) -> Any:
-    try:
-        return msgspec.json.decode(text)
-    except (ValueError, RecursionError):
-        return None
+    return pointers.read(inside) if isinstance(inside, str) and inside[:1] == "{" else inside
 
 
 def error_frame(error: Error) -> bytes:

@@ -118,15 +118,12 @@ class Cycle:
     async def send(self, message: dict[str, Any]) -> None:
         if self._flow.write_paused and not self.disconnected:
             await self._flow.drain()
-        if self._chunked and message.get("more_body"):
-            # the path of a token, 0.42 us; uvicorn's takes 0.56
-            if data := message.get("body"):
-                self._write(b"".join((b"%x\r\n" % len(data), data, b"\r\n")))
-        elif not self.disconnected:
+        if not self.disconnected:
             self._send(message)
 
     def write(self, data: bytes) -> bool:
-        """A piece of the body, now. False, and nothing is written, where `send` would wait or knows better."""
+        """A piece of the body, now: the path of a token. False, and nothing is written, where `send` would wait or
+        knows better."""
         if not self._chunked or self._flow.write_paused:
             return False
         self._write(b"%x\r\n%b\r\n" % (len(data), data))
@@ -141,7 +138,8 @@ class Cycle:
         data: bytes = message.get("body", b"")
         more: bool = message.get("more_body", False)
         if self._chunked:
-            self._write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data) if data else _END)
+            piece = b"%x\r\n%b\r\n" % (len(data), data) if data else b""
+            self._write(piece if more else piece + _END)
         elif self._counted:
             if not self._count(data, more):
                 return

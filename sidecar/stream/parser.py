@@ -24,11 +24,12 @@ from sidecar.stream.events import (
     ToolCallEnd,
     Usage,
 )
-from sidecar.stream.framing import SSE, Frame, Framing, Text
+from sidecar.stream.framing import Frame, Framing, Text
 from sidecar.stream.reader import Reader
 from sidecar.stream.refrain import Refrain
 from sidecar.stream.shapes import Shape
 from sidecar.stream.sniff import Sniff
+from sidecar.stream.sse import SSE
 from sidecar.stream.think import Thinking
 from sidecar.stream.toolcalls import MAX_ARGUMENTS, MAX_CALLS, Parse, ToolCalls
 

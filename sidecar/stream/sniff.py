@@ -3,8 +3,9 @@
 import re
 
 from sidecar.stream.awsstream import EventStream
-from sidecar.stream.framing import BOM, NDJSON, SSE, TAIL_BYTES, Frame, Framing, Text
+from sidecar.stream.framing import BOM, NDJSON, TAIL_BYTES, Frame, Framing, Text
 from sidecar.stream.jsonarray import CodeLines, JSONArray, JSONValues
+from sidecar.stream.sse import SSE
 
 _NEXT = (b"{", b"[", b",", b"\x1e", b"\0")
 _WORDS = 200

@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from sidecar.stream import framing
-from sidecar.stream.framing import NDJSON, SSE, Frame, Framing, Text
+from sidecar.stream import framing, sse
+from sidecar.stream.framing import NDJSON, Frame, Framing, Text
+from sidecar.stream.sse import SSE
 from tests.stream.reading import by, halves
 
 KIB = 1024
@@ -150,7 +151,8 @@ def test_a_long_frame_is_handed_on_in_pieces(make: Callable[[], Framing], end: b
 def test_a_frame_beyond_the_bound_is_passed_on_undecoded(
     make: Callable[[], Framing], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(framing, "TAIL_BYTES", 20)
+    for module in (framing, sse):
+        monkeypatch.setattr(module, "TAIL_BYTES", 20)
     monkeypatch.setattr(framing, "MAX_FRAME", 60)
     opening, end = (b"data: ", b"\n\n") if make is SSE else (b"", b"\n")
     ok, long, after = (opening + b'{"' + b"x" * n + b'":1}' + end for n in (30, 200, 5))

@@ -5,9 +5,9 @@ import pytest
 
 from sidecar.stream import dialects, framing
 from sidecar.stream.events import Error
-from sidecar.stream.framing import SSE
 from sidecar.stream.parser import StreamParser
 from sidecar.stream.sniff import Sniff
+from sidecar.stream.sse import SSE
 from sidecar.stream.wires import make
 from sidecar.stream.wires.passthrough import Passthrough
 from tests.stream.reading import FIXTURES, Fixture, by, halves, read

@@ -6,9 +6,10 @@ import pytest
 
 from sidecar.stream import refrain
 from sidecar.stream.events import Event, ReasoningDelta, TextDelta
-from sidecar.stream.framing import SSE, Frame
+from sidecar.stream.framing import Frame
 from sidecar.stream.parser import StreamParser
 from sidecar.stream.refrain import Refrain
+from sidecar.stream.sse import SSE
 from tests.stream.reading import by, joined, read
 
 HEAD, TAIL = b'data: {"choices":[{"index":0,"delta":{"content":', b'},"finish_reason":null}],"id":"c\xc3\xbc"}\n\n'

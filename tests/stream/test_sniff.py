@@ -5,9 +5,10 @@ from collections.abc import Iterator
 import pytest
 
 from sidecar.stream.awsstream import EventStream
-from sidecar.stream.framing import NDJSON, SSE, Framing, Text
+from sidecar.stream.framing import NDJSON, Framing, Text
 from sidecar.stream.jsonarray import CodeLines, JSONArray, JSONValues
 from sidecar.stream.sniff import Sniff
+from sidecar.stream.sse import SSE
 from tests.stream.reading import by, halves
 from tests.stream.test_framing import cut, data, meant, raw
 

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from sidecar.stream.framing import SSE, Frame
+from sidecar.stream.framing import Frame
+from sidecar.stream.sse import SSE
 from tests.stream.reading import by, halves
 
 Heard = tuple[str, str, str]

@@ -2,7 +2,7 @@
 
 uvicorn's own HTTP protocol cannot be bent to this: it has no bound on heads and no deadline for them, parses pipelined
 requests while one runs (whose disconnect is then lost), misses a disconnect while reading is paused, and chunks answers
-to HTTP/1.0. What is kept of uvicorn is its server, its flow control and its contract: `server_state`, `shutdown()`.
+to HTTP/1.0. What is kept of uvicorn is its server and its contract: `server_state`, `shutdown()`.
 
 A client that closes its sending half counts as gone, as for nginx and llama.cpp: on the wire that is the same FIN as a
 closed tab's, and going on to generate for nobody costs more than a client that half-closes after its request.
@@ -15,34 +15,32 @@ from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
-from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 from uvicorn.server import ServerState
 
 from sidecar.proxy.body import Chunked, Counted, Malformed
 from sidecar.proxy.cycle import Cycle
 from sidecar.proxy.edge import Edge
+from sidecar.proxy.flow import Flow
 from sidecar.proxy.head import Head
 from sidecar.proxy.refusal import Refusal
+from sidecar.proxy.watch import NEVER, Watch
 from sidecar.telemetry import log
 
 MAX_AHEAD = 16 << 10
 """Bytes of pipelined requests that are kept, unread, while one runs; and one read more. Above it reading stops."""
 
 _LOOK_EVERY_S = 1.0
-_TCP_ESTABLISHED = 1
 _RESET = struct.pack("ii", 1, 0)
-_NEVER = float("inf")
 _LATE = Refusal(408, "the request did not arrive in time", "a request's head has 10 s, its body may not pause for long")
 _FULL = Refusal(503, "too many connections", "raise the limit of open files, or add a replica")
 _FAILED = Refusal(500, "the sidecar failed", "please report it with the log line")
 
 
 class Connection(asyncio.Protocol):
-    """`cycle` is the request that runs. There is one timer, which no read moves: it wakes, looks, and sleeps on."""
+    """`cycle` is the request that runs."""
 
     transport: asyncio.Transport
-    flow: FlowControl
+    flow: Flow
 
     def __init__(
         self,
@@ -60,32 +58,30 @@ class Connection(asyncio.Protocol):
         self._head: Head | None = None
         self._body: Chunked | Counted = Counted(0)
         self._ahead = b""
-        self._paused = False
         self._lingers = False
         self._since = self._loop.time()
-        self._timer: asyncio.TimerHandle | None = None
-        self._wakes = _NEVER
+        self._watch = Watch(self._loop, self._due, self._expire)
 
     # ---- what the event loop calls
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self.transport = transport
-        self.flow = FlowControl(transport)
-        self._server = get_local_addr(transport)
-        self._client = get_remote_addr(transport)
-        self._scheme = "https" if is_ssl(transport) else "http"
+        self.flow = Flow(transport)
+        # the loop has them: from the socket each costs a system call, 18 us a connection together
+        self._server = _address(transport.get_extra_info("sockname"))
+        self._client = _address(transport.get_extra_info("peername"))
+        self._scheme = "https" if transport.get_extra_info("sslcontext") else "http"
         connections: set[Any] = self._state.connections
         connections.add(self)
         if len(connections) > self._limits.connections:
             self._refuse(_FULL)
             transport.close()  # lingering would let them pile up above the limit
-        self._watch()
+        self._watch.look()
 
     def connection_lost(self, exc: Exception | None) -> None:
         connections: set[Any] = self._state.connections
         connections.discard(self)
-        if self._timer:
-            self._timer.cancel()
+        self._watch.stop()
         if self.cycle:
             self.cycle.lose()
             self.cycle = None
@@ -95,7 +91,7 @@ class Connection(asyncio.Protocol):
         if self._lingers:
             return
         self._read(data)
-        self._watch()
+        self._watch.look()
 
     def eof_received(self) -> None:
         """Returning nothing closes the transport."""
@@ -154,17 +150,14 @@ class Connection(asyncio.Protocol):
 
     def pause(self) -> None:
         """Stop reading. The client's leaving is then looked for once a second."""
-        if not self._paused and not self.transport.is_closing():
-            self._paused = True
-            self.transport.pause_reading()
-            self._watch()
+        if self.flow.pause_reading():
+            self._since = self._loop.time()
+            self._watch.look()
 
     def resume(self) -> None:
-        if self._paused and not self.transport.is_closing():
-            self._paused = False
-            self.transport.resume_reading()
+        self.flow.resume_reading()
         self._since = self._loop.time()
-        self._watch()
+        self._watch.look()
 
     # ---- a request
 
@@ -256,51 +249,36 @@ class Connection(asyncio.Protocol):
         self.transport.write_eof()
         self.resume()
 
-    # ---- the timer
+    # ---- its time
 
     def _due(self) -> float:
-        """When the client's time is over, if nothing changes."""
+        """When the client's time is over, if nothing changes; or when to look whether it is there."""
         limits = self._limits
+        if self.flow.read_paused:
+            return self._since + _LOOK_EVERY_S
         if self._lingers:
             return self._since + limits.linger
         if not self.cycle:
             return self._since + (limits.head if self._head and self._head.begun else limits.idle)
-        if self._body.over or self.cycle.expects or self._paused:
-            return _NEVER
+        if self._body.over or self.cycle.expects:
+            return NEVER
         return self._since + limits.body
 
-    def _watch(self) -> None:
-        """See to it that the timer wakes in time; it may wake too early."""
-        due = self._due()
-        if self._paused:
-            due = min(due, self._loop.time() + _LOOK_EVERY_S)
-        if due < self._wakes and not self.transport.is_closing():
-            if self._timer:
-                self._timer.cancel()
-            self._wakes = due
-            self._timer = self._loop.call_at(due, self._woken)
-
-    def _woken(self) -> None:
-        self._timer = None
-        self._wakes = _NEVER
-        if self._paused and self._left():
-            self.transport.abort()
-        elif self._loop.time() >= self._due():
-            self._expire()
-        else:
-            self._watch()
-
     def _expire(self) -> None:
-        if self._lingers or not (self.cycle or (self._head and self._head.begun)):
+        if self.flow.read_paused:
+            self._seek()
+        elif self._lingers or not (self.cycle or (self._head and self._head.begun)):
             self.transport.close()
         else:
             self._refuse(_LATE)
 
-    def _left(self) -> bool:
-        """Whether the client's FIN or reset has come. It stands behind bytes that we do not read, so the kernel is
-        asked; a FIN that waits in the client's own kernel, for room in our buffers, cannot be seen from here."""
-        if not hasattr(socket, "TCP_INFO"):
-            return False
-        sock = self.transport.get_extra_info("socket")
-        state: bytes = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)
-        return state[0] != _TCP_ESTABLISHED
+    def _seek(self) -> None:
+        if self.flow.left():
+            self.transport.abort()
+        else:
+            self._since = self._loop.time()
+            self._watch.look()
+
+
+def _address(name: Any) -> tuple[str, int] | None:
+    return (name[0], name[1]) if isinstance(name, tuple) else None

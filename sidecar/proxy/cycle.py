@@ -5,9 +5,9 @@ import re
 from collections.abc import Iterable
 from typing import Any, Protocol
 
-from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
+from sidecar.proxy.flow import Flow
 from sidecar.proxy.head import Head
 from sidecar.proxy.headers import Header
 
@@ -23,7 +23,7 @@ class Wire(Protocol):
     """The connection, as a cycle needs it."""
 
     transport: asyncio.Transport
-    flow: FlowControl
+    flow: Flow
 
     def pause(self) -> None: ...
 

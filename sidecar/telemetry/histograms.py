@@ -14,17 +14,40 @@ from opentelemetry.sdk.metrics.export import Histogram as HistogramPoints
 
 Labels = tuple[tuple[str, str | int], ...]
 Snapshot = dict[tuple[str, Labels], tuple[list[int], float]]
+Traced = tuple[int, str, str]
+"""When (ns since the epoch) and in which span of which trace (hex) a value was measured."""
 
 
 class Series:
     """One label set's counts; the last traced value is kept as its exemplar."""
 
-    __slots__ = ("counts", "exemplar", "sum")
+    __slots__ = ("bounds", "counts", "last", "sum")
 
-    def __init__(self, buckets: int) -> None:
-        self.counts = [0] * buckets
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
         self.sum = 0.0
-        self.exemplar: Exemplar | None = None
+        self.last: tuple[float, Traced] | None = None
+
+    def record(self, value: float, traced: Traced | None = None) -> None:
+        """Add one value."""
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.sum += value
+        if traced is not None:
+            self.last = (value, traced)
+
+    def merge(self, counts: Iterable[tuple[float, int]], total: float) -> None:
+        """Add so many values at or below each bound, which are ours or finer; `total` is the sum of the values."""
+        for bound, count in counts:
+            self.counts[bisect_left(self.bounds, bound)] += count
+        self.sum += total
+
+    def exemplar(self) -> Exemplar | None:
+        """The last traced value, as the SDK's own type."""
+        if self.last is None:
+            return None
+        value, (at_ns, span_id, trace_id) = self.last
+        return Exemplar({}, value, at_ns, int(span_id, 16), int(trace_id, 16))
 
 
 class Histogram:
@@ -41,25 +64,31 @@ class Histogram:
         """The series of these labels."""
         found = self.series.get(labels)
         if found is None:
-            found = self.series[labels] = Series(len(self.bounds) + 1)
+            found = self.series[labels] = Series(self.bounds)
         return found
 
-    def record(self, labels: Labels, value: float, exemplar: Exemplar | None = None) -> None:
-        """Add one value."""
-        series = self.at(labels)
-        series.counts[bisect_left(self.bounds, value)] += 1
-        series.sum += value
-        if exemplar is not None:
-            series.exemplar = exemplar
 
-    def merge(self, labels: Labels, counts: Iterable[int], bounds: Sequence[float], total: float) -> None:
-        """Add a whole histogram of finer `bounds`, of which ours are a part; `total` is the sum of its values."""
-        series = self.at(labels)
-        for index, count in enumerate(counts):
-            if count:
-                place = bisect_left(self.bounds, bounds[index]) if index < len(bounds) else -1
-                series.counts[place] += count
-        series.sum += total
+class Row(dict[Histogram, Series]):
+    """One label set's series in every histogram, each made when it is first asked for."""
+
+    __slots__ = ("_more", "labels")
+
+    def __init__(self, labels: Labels = ()) -> None:
+        super().__init__()
+        self.labels = labels
+        self._more: dict[tuple[str, str], Row] = {}
+
+    def __missing__(self, histogram: Histogram) -> Series:
+        series = self[histogram] = histogram.at(self.labels)
+        return series
+
+    def plus(self, name: str, value: str) -> "Row":
+        """The row with one label more, a name and a value."""
+        label = (name, value)
+        found = self._more.get(label)
+        if found is None:
+            found = self._more[label] = Row((*self.labels, label))
+        return found
 
 
 class Histograms:
@@ -115,5 +144,5 @@ def _point(
         explicit_bounds=histogram.bounds,
         min=None,  # type: ignore[arg-type]  # optional in OTLP; merged values do not know them
         max=None,  # type: ignore[arg-type]
-        exemplars=[series.exemplar] if series.exemplar is not None else [],
+        exemplars=[exemplar] if (exemplar := series.exemplar()) else [],
     )

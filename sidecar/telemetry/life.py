@@ -5,6 +5,8 @@
 
 from bisect import bisect_left
 from collections.abc import Iterable
+from itertools import compress
+from math import inf
 from typing import Any, Protocol
 
 from sidecar.policy.outcome import OUTCOMES
@@ -21,6 +23,8 @@ from sidecar.stream.events import (
 
 GAP_BOUNDS = tuple(0.01 * 2 ** (step / 4) for step in range(-28, 57))
 """Seconds, four to an octave, 78 us to 164 s; the octaves are the bucket bounds of the GenAI conventions."""
+_BOUNDS = (*GAP_BOUNDS, inf)
+_PLACES = range(len(_BOUNDS))
 
 STALL_S = 1.0
 """A silence of the backend, or a wait for the client, that is counted as a stall."""
@@ -108,7 +112,7 @@ class Life:
         self.first_at = self.last_at = now
         self.handed_at: float | None = None
         self.chunks = self.writes = self.bytes_in = self.bytes_out = self.pings = self.padding = 0
-        self.gaps = [0] * (len(GAP_BOUNDS) + 1)
+        self.gaps = [0] * len(_BOUNDS)
         self.gap_max = self.held = 0.0
         self.stalls_upstream = self.stalls_client = 0
         self.choices = 0
@@ -220,6 +224,11 @@ class Life:
     def ttft_delivered(self) -> float | None:
         """Seconds from accept to the first content in the kernel's hands."""
         return None if self.handed_at is None else self.handed_at - self.began
+
+    def gap_counts(self) -> list[tuple[float, int]]:
+        """How many gaps between chunks were at or below each bound of `GAP_BOUNDS`, or infinity, where any were."""
+        gaps = self.gaps
+        return [(_BOUNDS[place], gaps[place]) for place in compress(_PLACES, gaps)] if self.chunks > 1 else []
 
     @property
     def gap_p99(self) -> float:

@@ -9,11 +9,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
-from opentelemetry.sdk.metrics import Exemplar
 
 from sidecar.policy.outcome import OUTCOMES
+from sidecar.stream.events import Usage
 from sidecar.telemetry import genai, names
-from sidecar.telemetry.histograms import Histograms, Labels
+from sidecar.telemetry.histograms import Histograms, Labels, Row, Traced
 from sidecar.telemetry.life import GAP_BOUNDS, Life
 
 MAX_MODELS = 100
@@ -60,8 +60,10 @@ class Metrics:
     def __init__(self, meter: Meter, histograms: Histograms, active: Callable[[], int], version: str) -> None:
         self._histograms = histograms
         self._outcomes: Counter[Labels] = Counter()
-        self._totals: dict[Labels, Totals] = {}
-        self._models: set[str] = set()
+        self._requests: dict[tuple[str, int, str], Row] = {}
+        self._streams: dict[tuple[str, str, str, str], tuple[Row, Totals]] = {}
+        self._models: dict[tuple[str, str, str, str], Row] = {}
+        self._names: set[str] = set()
         self.reload_failed = False
         self.refused: Mapping[int, int] = {}
         self._count(meter, active, version)
@@ -70,7 +72,7 @@ class Metrics:
         self._ttft_delivered = add(names.TTFT_DELIVERED, "s", "Accept to first content given to the kernel.", TTFT)
         self._tpot = add(names.TPOT, "s", "Time per output token after the first (divided by N-1).", OUTPUT_TOKENS)
         self._gap = add(names.GAP, "s", "Gaps between the backend's content chunks.", GAPS)
-        self._lag = add(names.LOOP_LAG, "s", "How late the data loop's heartbeat came.", LAGS)
+        self._lag = add(names.LOOP_LAG, "s", "How late the data loop's heartbeat came.", LAGS).at(())
         self._http = add(names.HTTP_SERVER_DURATION, "s", "Duration of HTTP server requests.", HTTP_DURATIONS)
         self._duration = add(names.CLIENT_DURATION, "s", "GenAI operation duration.", DURATIONS)
         self._first = add(names.CLIENT_TIME_TO_FIRST_CHUNK, "s", "Time to the first chunk.", DURATIONS)
@@ -82,72 +84,82 @@ class Metrics:
     def lag(self, seconds: float) -> None:
         """The data loop's heartbeat came this late."""
         with self._histograms.lock:
-            self._lag.record((), seconds)
+            self._lag.record(seconds)
 
     def ended(self, life: Life, now: float) -> None:
         """Add a finished exchange."""
-        exemplar = _exemplar(life, now - life.began)
+        seconds = now - life.began
+        traced = (time.time_ns(), life.span_id, life.trace_id) if life.sampled else None
         with self._histograms.lock:
-            self._http.record(_http_labels(life), now - life.began, exemplar)
+            self._request(life)[self._http].record(seconds, traced)
             if life.stream:
-                self._stream(life)
-                self._operation(life, now - life.began, exemplar)
+                self._stream(life, seconds, traced)
 
-    def _stream(self, life: Life) -> None:
-        labels = _stream_labels(life)
-        self._outcomes[((names.OUTCOME, life.outcome), *labels)] += 1
-        totals = self._totals.get(labels)
-        if totals is None:
-            totals = self._totals[labels] = Totals()
+    def _stream(self, life: Life, seconds: float, traced: Traced | None) -> None:
+        ours, totals = self._ours(life)
+        self._outcomes[((names.OUTCOME, life.outcome), *ours.labels)] += 1
         totals.add(life)
-        if (first := life.ttft_upstream) is not None:
-            self._ttft_upstream.record(labels, first, _exemplar(life, first))
-            self._gap.merge(labels, life.gaps, GAP_BOUNDS, life.last_at - life.first_at)
-        if (handed := life.ttft_delivered) is not None:
-            self._ttft_delivered.record(labels, handed, _exemplar(life, handed))
-        if (tpot := life.tpot()) is not None:
-            self._tpot.record((*labels, (names.DIVIDED_BY, tpot[1])), tpot[0], _exemplar(life, tpot[0]))
-
-    def _operation(self, life: Life, seconds: float, exemplar: Exemplar | None) -> None:
-        labels = self._genai_labels(life)
+        model = self._model(life)
         bad = OUTCOMES[life.outcome].sli == "bad"
-        failed: Labels = ((names.ERROR_TYPE, life.outcome),) if bad else ()
-        self._duration.record((*labels, *failed), seconds, exemplar)
+        (model.plus(names.ERROR_TYPE, life.outcome) if bad else model)[self._duration].record(seconds, traced)
+        if (handed := life.ttft_delivered) is not None:
+            ours[self._ttft_delivered].record(handed, traced)
         if (first := life.ttft_upstream) is not None:
-            self._first.record(labels, first, exemplar)
-            self._server_first.record(labels, first, exemplar)
-            self._chunk.merge(labels, life.gaps, GAP_BOUNDS, life.last_at - life.first_at)
-        if not bad and (tpot := life.tpot()) is not None:
-            self._server_token.record(labels, tpot[0], exemplar)
+            ours[self._ttft_upstream].record(first, traced)
+            model[self._first].record(first, traced)
+            model[self._server_first].record(first, traced)
+            gaps, total = life.gap_counts(), life.last_at - life.first_at
+            ours[self._gap].merge(gaps, total)
+            model[self._chunk].merge(gaps, total)
+        if (tpot := life.tpot()) is not None:
+            ours.plus(names.DIVIDED_BY, tpot[1])[self._tpot].record(tpot[0], traced)
+            if not bad:
+                model[self._server_token].record(tpot[0], traced)
         if life.usage is not None and life.usage.source == "reported":
-            for kind, count in (("input", life.usage.input_tokens), ("output", life.usage.output_tokens)):
-                if count is not None:
-                    self._tokens.record((*labels, (names.TOKEN_TYPE, kind)), count)
+            self._spent(life.usage, model)
 
-    def _genai_labels(self, life: Life) -> Labels:
-        url = life.upstream.url if life.upstream else ""
-        host, port = genai.address(url)
-        address: Labels = ((names.SERVER_ADDRESS, host), (names.SERVER_PORT, port)) if host else ()
-        return (
-            (names.OPERATION, life.operation),
-            (names.PROVIDER, genai.provider(url, life.dialect)),
-            (names.REQUEST_MODEL, self._model(life.model)),
-            *address,
-        )
+    def _spent(self, usage: Usage, model: Row) -> None:
+        for kind, count in (("input", usage.input_tokens), ("output", usage.output_tokens)):
+            if count is not None:
+                model.plus(names.TOKEN_TYPE, kind)[self._tokens].record(count)
 
-    def _model(self, model: str) -> str:
-        if model not in self._models:
-            if len(self._models) >= MAX_MODELS:
+    def _request(self, life: Life) -> Row:
+        key = (names.method(life.method), life.status, life.route)
+        found = self._requests.get(key)
+        if found is None:
+            route: Labels = ((names.HTTP_ROUTE, life.route),) if life.route else ()
+            found = Row(((names.HTTP_METHOD, key[0]), (names.HTTP_STATUS, life.status), *route))
+            self._requests[key] = found
+        return found
+
+    def _ours(self, life: Life) -> tuple[Row, Totals]:
+        key = (life.rule, life.upstream.name if life.upstream else "", life.dialect, life.format)
+        found = self._streams.get(key)
+        if found is None:
+            labels = tuple(zip((names.RULE, names.UPSTREAM, names.DIALECT, names.FORMAT), key, strict=True))
+            found = self._streams[key] = Row(labels), Totals()
+        return found
+
+    def _model(self, life: Life) -> Row:
+        key = (life.operation, life.upstream.url if life.upstream else "", life.dialect, self._named(life.model))
+        found = self._models.get(key)
+        if found is None:
+            found = self._models[key] = Row(_genai_labels(*key))
+        return found
+
+    def _named(self, model: str) -> str:
+        if model not in self._names:
+            if len(self._names) >= MAX_MODELS:
                 return OTHER_MODEL
-            self._models.add(model)
+            self._names.add(model)
         return model
 
     def _count(self, meter: Meter, active: Callable[[], int], version: str) -> None:
         def summed(attribute: str, *more: tuple[str, str]) -> Iterable[Observation]:
             with self._histograms.lock:
                 return [
-                    Observation(getattr(sums, attribute), dict((*labels, *more)))
-                    for labels, sums in self._totals.items()
+                    Observation(getattr(sums, attribute), dict((*row.labels, *more)))
+                    for row, sums in self._streams.values()
                 ]
 
         def counter(name: str, attribute: str, unit: str, description: str) -> None:
@@ -185,21 +197,12 @@ class Metrics:
         meter.create_observable_gauge(names.BUILD_INFO, one(lambda: 1, version=version), "", "Always 1.")
 
 
-def _stream_labels(life: Life) -> Labels:
+def _genai_labels(operation: str, url: str, dialect: str, model: str) -> Labels:
+    host, port = genai.address(url)
+    address: Labels = ((names.SERVER_ADDRESS, host), (names.SERVER_PORT, port)) if host else ()
     return (
-        (names.RULE, life.rule),
-        (names.UPSTREAM, life.upstream.name if life.upstream else ""),
-        (names.DIALECT, life.dialect),
-        (names.FORMAT, life.format),
+        (names.OPERATION, operation),
+        (names.PROVIDER, genai.provider(url, dialect)),
+        (names.REQUEST_MODEL, model),
+        *address,
     )
-
-
-def _http_labels(life: Life) -> Labels:
-    route: Labels = ((names.HTTP_ROUTE, life.route),) if life.route else ()
-    return ((names.HTTP_METHOD, names.method(life.method)), (names.HTTP_STATUS, life.status), *route)
-
-
-def _exemplar(life: Life, value: float) -> Exemplar | None:
-    if not life.sampled:
-        return None
-    return Exemplar({}, value, time.time_ns(), int(life.span_id, 16), int(life.trace_id, 16))

@@ -101,6 +101,8 @@ def test_traces_and_metrics_arrive(collector: Collector, bare: pytest.MonkeyPatc
     first = metrics["sidecar.stream.ttft.delivered"].histogram.data_points[0]
     assert sum(first.bucket_counts) == 1 and len(first.bucket_counts) == len(first.explicit_bounds) + 1
     assert first.exemplars[0].trace_id == server.trace_id and not first.HasField("min")
+    chunk = metrics["gen_ai.client.operation.time_to_first_chunk"].histogram.data_points[0]
+    assert chunk.exemplars[0].as_double == pytest.approx(0.5)
 
 
 def test_no_secret_and_no_text_leaves(collector: Collector, bare: pytest.MonkeyPatch) -> None:

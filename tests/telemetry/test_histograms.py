@@ -1,12 +1,13 @@
 """Histograms, against the SDK's own as the oracle."""
 
+import math
 import random
 from typing import Any
 
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader, Metric
 
-from sidecar.telemetry.histograms import Histograms, Snapshot
+from sidecar.telemetry.histograms import Histograms, Row, Snapshot
 from sidecar.telemetry.life import GAP_BOUNDS
 from sidecar.telemetry.metrics import DURATIONS, GAPS
 
@@ -25,7 +26,7 @@ def test_a_record_counts_as_the_sdk_counts() -> None:
     chance = random.Random(7)
     for value in [*DURATIONS, 0.0, 1e9, *(chance.expovariate(1.0) for _ in range(500))]:
         theirs.record(value)
-        ours.record((), value)
+        ours.at(()).record(value)
     data = reader.get_metrics_data()
     assert data is not None
     oracle: Any = data.resource_metrics[0].scope_metrics[0].metrics[0].data.data_points[0]
@@ -40,14 +41,15 @@ def test_merging_a_finer_histogram_is_recording_each_value() -> None:
     fine = Histograms(0)
     whole = fine.add("fine", "s", "", GAP_BOUNDS)
     for value in values:
-        whole.record((), value)
+        whole.at(()).record(value)
     counts = only(fine.cumulative(1)).bucket_counts
     for bounds in (GAPS, DURATIONS):
         one, many = Histograms(0), Histograms(0)
-        one.add("h", "s", "", bounds).merge((), counts, GAP_BOUNDS, sum(values))
+        finer = zip((*GAP_BOUNDS, math.inf), counts, strict=True)
+        one.add("h", "s", "", bounds).at(()).merge(finer, sum(values))
         each = many.add("h", "s", "", bounds)
         for value in values:
-            each.record((), value)
+            each.at(()).record(value)
         assert only(one.cumulative(1)).bucket_counts == only(many.cumulative(1)).bucket_counts
 
 
@@ -55,10 +57,35 @@ def test_a_delta_tells_only_what_is_new() -> None:
     histograms = Histograms(0)
     histogram = histograms.add("h", "s", "", (1.0, 2.0))
     before: Snapshot = {}
-    histogram.record((("a", "b"),), 0.5)
+    histogram.at((("a", "b"),)).record(0.5)
     assert only(histograms.delta(before, 0, 1)).bucket_counts == [1, 0, 0]
     assert histograms.delta(before, 1, 2) == []
-    histogram.record((("a", "b"),), 1.5)
+    histogram.at((("a", "b"),)).record(1.5)
     point = only(histograms.delta(before, 2, 3))
     assert (point.bucket_counts, point.sum, point.start_time_unix_nano) == ([0, 1, 0], 1.5, 2)
     assert only(histograms.cumulative(4)).bucket_counts == [1, 1, 0]
+
+
+def test_a_row_is_one_series_a_histogram_by_the_value_of_its_labels() -> None:
+    histograms = Histograms(0)
+    one, two = (histograms.add(name, "s", "", (1.0,)) for name in "ab")
+    for row in (Row((("a", "b"),)), Row((("a", "b"),))):
+        row[one].record(0.5)
+        row[two].record(0.5)
+        row.plus("c", "d")[two].record(1.5)
+    found: dict[str, Any] = {metric.name: metric.data.data_points for metric in histograms.cumulative(1)}
+    assert [(point.attributes, point.bucket_counts) for point in found["a"]] == [({"a": "b"}, [2, 0])]
+    assert [(point.attributes, point.bucket_counts) for point in found["b"]] == [
+        ({"a": "b"}, [2, 0]),
+        ({"a": "b", "c": "d"}, [0, 2]),
+    ]
+
+
+def test_the_last_traced_value_is_the_exemplar() -> None:
+    histograms = Histograms(0)
+    series = histograms.add("h", "s", "", (1.0,)).at(())
+    series.record(0.5, (7, "0a", "ff"))
+    series.record(0.25, (8, "0b", "ff"))
+    series.record(2.0)
+    (exemplar,) = only(histograms.cumulative(9)).exemplars
+    assert (exemplar.value, exemplar.time_unix_nano, exemplar.span_id, exemplar.trace_id) == (0.25, 8, 11, 255)

@@ -26,7 +26,8 @@ class Patience:
 
         `over` is no outcome but the end of a stream that has said all and does not close.
         """
-        due = NEVER
+        # what is committed between two looks must be idle that long, so nobody need look when that happens
+        due = now + self._limits.idle if self.stream and self._limits.idle else NEVER
         for since, limit, why in self._waits(now):
             if limit and now >= since + limit:
                 return why, NEVER

@@ -8,7 +8,8 @@ from sidecar.policy import streams
 from sidecar.policy.rules import Rules
 from sidecar.proxy.door import Admitted, Door, refuse
 from sidecar.proxy.downstream import Downstream
-from sidecar.proxy.relay import Exchange
+from sidecar.proxy.exchange import Exchange
+from sidecar.proxy.reply import Reply
 from sidecar.proxy.request import ClientLeft, Request
 from sidecar.proxy.upstream import Backend
 from sidecar.telemetry.life import Life
@@ -44,8 +45,10 @@ class Sidecar:
             return
         if admitted:
             decision, format, asked, _ = admitted
-            backend = self._backends.get(decision.upstreams[0]) or Backend(decision.upstreams[0])
-            exchange = Exchange(request, downstream, backend, decision, format, asked, life, self._clock)
+            policy, upstream = decision.policy, decision.upstreams[0]
+            backend = self._backends.get(upstream) or Backend(upstream)
+            reply = Reply(request, downstream, policy, upstream, format, asked, life)
+            exchange = Exchange(request, reply, backend, policy, life, self._clock)
             await exchange.run()
             self._door.ended(admitted, exchange.failed, life)
         else:

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from sidecar.proxy.answer import Body
 from sidecar.proxy.request import Request
 
 Message = dict[str, Any]
@@ -76,6 +77,10 @@ class Overheard(Request):
         await super().inspect(limit)
         if self.whole:
             await self._heard.whole()
+
+    def body(self) -> Body:
+        """Nothing: the app reads it itself."""
+        return b""
 
     async def left(self) -> None:
         await self._heard.left()

@@ -8,18 +8,18 @@ from typing import Any
 from sidecar import __version__
 from sidecar.policy import outcome
 from sidecar.policy.load import INSIDE, Flags
-from sidecar.proxy.answer import Answer, Body
-from sidecar.proxy.door import Admitted, Door
+from sidecar.proxy.answer import Answer
+from sidecar.proxy.door import Door
 from sidecar.proxy.downstream import Downstream
+from sidecar.proxy.exchange import Exchange
 from sidecar.proxy.heard import Heard, Overheard
 from sidecar.proxy.host import Config, outwards, rules_of
 from sidecar.proxy.inprocess import Call
 from sidecar.proxy.passing import Passing
-from sidecar.proxy.relay import Exchange
-from sidecar.proxy.request import ClientLeft, Request
+from sidecar.proxy.reply import Reply
+from sidecar.proxy.request import ClientLeft
 from sidecar.proxy.upstream import Backend
 from sidecar.stream.events import Error
-from sidecar.telemetry.life import Life
 from sidecar.telemetry.telemetry import Telemetry
 
 
@@ -64,17 +64,21 @@ class SidecarMiddleware:
         if not admitted:
             life.end("rejected" if downstream.status >= 400 else "completed", downstream.status, self._clock())
             return
-        if admitted.asked:
+        decision, format, asked, _ = admitted
+        policy, upstream = decision.policy, decision.upstreams[0]
+        reply = Within(request, downstream, policy, upstream, format, asked, life)
+        if asked:
             # what the app would compress could not be read until its compressor gives it away
             others = [header for header in scope["headers"] if header[0] != b"accept-encoding"]
             scope["headers"] = [*others, (b"accept-encoding", b"identity")]
 
         async def relay() -> None:
-            exchange = Within(call, request, downstream, admitted, life, self._clock)
+            reply.call = call
+            exchange = Exchange(request, reply, Backend(upstream, call), policy, life, self._clock)
             await exchange.run()
             self._door.ended(admitted, exchange.failed, life)
 
-        call = Call(scope, heard, Passing(send, heard, life, self._clock), downstream, relay, admitted.asked)
+        call = Call(scope, heard, Passing(send, heard, life, self._clock), downstream, relay, asked)
         async with call:
             await self._app(scope, call.receive, call.send)
 
@@ -87,41 +91,24 @@ class SidecarMiddleware:
         await self._app(scope, receive, last)
 
 
-class Within(Exchange):
-    """The exchange with an app in this process. What is no stream passes by it, and so does a failure of an app that
-    has not begun an answer: its host has a page for that."""
+class Within(Reply):
+    """The reply of an app in this process. What is no stream passes by it, and so does a failure of an app that has not
+    begun an answer: its host has a page for that."""
 
-    def __init__(
-        self,
-        call: Call,
-        request: Request,
-        downstream: Downstream,
-        admitted: Admitted,
-        life: Life,
-        clock: Callable[[], float],
-    ) -> None:
-        decision, format, asked, _ = admitted
-        super().__init__(
-            request, downstream, Backend(decision.upstreams[0], call), decision, format, asked, life, clock
-        )
-        self._call = call
+    call: Call
 
-    def _body(self) -> Body:
-        return b""
+    async def untouched(self, answer: Answer) -> None:
+        self.ending = True
+        self.downstream.status = answer.status
+        self.outcome = await self.call.pass_by()
 
-    async def _untouched(self, answer: Answer) -> None:
-        self._vigil.dismiss()
-        self._downstream.status = answer.status
-        self._outcome = await self._call.pass_by()
-
-    async def _fail(self, error: Error) -> None:
-        if self._downstream.started or not self._call.failure:
-            await super()._fail(error)
+    async def fail(self, error: Error) -> None:
+        if self.downstream.started or not self.call.failure:
+            await super().fail(error)
             return
-        self._vigil.dismiss()
-        self._outcome = error.outcome
-        if self._call.started:
-            named = outcome.complete(error)
-            await self._downstream.refuse(named, self._own_headers(), self._backend.upstream.name, status=500)
+        self.ending = True
+        self.outcome = error.outcome
+        if self.call.started:
+            await self._refuse(outcome.complete(error), status=500)
         else:
-            self._downstream.status = 500
+            self.downstream.status = 500

@@ -22,17 +22,21 @@ class Vigil:
     """Around the one task of an exchange. Leaving the block by an interruption raises `Interrupted`.
 
     `judge(now)` looks at all deadlines and gives the time at which to look again (infinity: never); `left()` is
-    done when the client has closed its connection.
+    done when the client has closed its connection; after `over()` nothing from beside can change the answer.
     """
 
     def __init__(
-        self, judge: Callable[[float], float], left: Callable[[], Awaitable[None]], clock: Callable[[], float]
+        self,
+        judge: Callable[[float], float],
+        left: Callable[[], Awaitable[None]],
+        over: Callable[[], bool],
+        clock: Callable[[], float],
     ) -> None:
         self._judge = judge
         self._left = left
+        self._over = over
         self._clock = clock
         self._outcome = ""
-        self._over = False
         self._timer: asyncio.TimerHandle | None = None
         self._due = 0.0
 
@@ -49,21 +53,16 @@ class Vigil:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.dismiss()
+        if self._timer:
+            self._timer.cancel()
         self._watch.remove_done_callback(self._gone)
         self._watch.cancel()
         if kind is asyncio.CancelledError and self._outcome and not self._task.uncancel():
             raise Interrupted(self._outcome) from None
 
-    def dismiss(self) -> None:
-        """The answer is out: nothing from beside can end it any more."""
-        self._over = True
-        if self._timer:
-            self._timer.cancel()
-
     def look(self) -> None:
         """Judge now, because a deadline has come nearer, and when the next one is due."""
-        if self._over:
+        if self._over():
             return
         now = self._clock()
         due = self._judge(now)
@@ -80,7 +79,7 @@ class Vigil:
 
     def interrupt(self, outcome: str) -> None:
         """End the exchange with this outcome; the first one counts."""
-        if not self._over and not self._outcome:
+        if not self._outcome and not self._over():
             self._outcome = outcome
             self._task.cancel()
 

@@ -19,9 +19,9 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from sidecar.telemetry.heartbeat import Heartbeat
-from sidecar.telemetry.life import Backend
 from sidecar.telemetry.reach import Reach
 from sidecar.telemetry.redact import redacted
+from sidecar.telemetry.told import Backend
 
 STUCK_S = 30.0
 STOP_S = 2.0

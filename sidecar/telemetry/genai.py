@@ -44,7 +44,10 @@ DIALECTS = {
 
 def operation(path: str) -> str:
     """`gen_ai.operation.name` of a request path."""
-    return next((name for tail, name in OPERATIONS if path.endswith(tail)), "chat")
+    for tail, name in OPERATIONS:
+        if path.endswith(tail):
+            return name
+    return "chat"
 
 
 def provider(url: str, dialect: str) -> str:

@@ -5,26 +5,14 @@
 
 from bisect import bisect_left
 from collections.abc import Iterable
-from itertools import compress
-from math import inf
 from typing import Any, Protocol
 
 from sidecar.policy.outcome import OUTCOMES
-from sidecar.stream.events import (
-    Event,
-    Finish,
-    ReasoningDelta,
-    Start,
-    TextDelta,
-    ToolCallDelta,
-    ToolCallEnd,
-    Usage,
-)
-
-GAP_BOUNDS = tuple(0.01 * 2 ** (step / 4) for step in range(-28, 57))
-"""Seconds, four to an octave, 78 us to 164 s; the octaves are the bucket bounds of the GenAI conventions."""
-_BOUNDS = (*GAP_BOUNDS, inf)
-_PLACES = range(len(_BOUNDS))
+from sidecar.stream import events as ev
+from sidecar.stream.events import Event, TextDelta
+from sidecar.telemetry import gaps
+from sidecar.telemetry.gaps import GAP_BOUNDS
+from sidecar.telemetry.told import Backend, Decision
 
 STALL_S = 1.0
 """A silence of the backend, or a wait for the client, that is counted as a stall."""
@@ -35,30 +23,12 @@ MAX_CHOICES = 128
 Headers = list[tuple[bytes, bytes]]
 
 
-class Backend(Protocol):
-    """The part of an upstream's configuration that is told."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def url(self) -> str: ...
-
-
-class Decision(Protocol):
-    """The part of a rule's decision that is told."""
-
-    @property
-    def rule(self) -> str: ...
-    @property
-    def route(self) -> str: ...
-
-
 class Teller(Protocol):
     """Hears of a life's turns."""
 
     def routed(self, life: "Life") -> None: ...
     def streaming(self, life: "Life") -> None: ...
-    def called(self, life: "Life", call: ToolCallEnd) -> None: ...
+    def called(self, life: "Life", call: ev.ToolCallEnd) -> None: ...
     def ended(self, life: "Life", now: float) -> None: ...
 
 
@@ -112,14 +82,14 @@ class Life:
         self.first_at = self.last_at = now
         self.handed_at: float | None = None
         self.chunks = self.writes = self.bytes_in = self.bytes_out = self.pings = self.padding = 0
-        self.gaps = [0] * len(_BOUNDS)
+        self.gaps: list[int] = []
         self.gap_max = self.held = 0.0
         self.stalls_upstream = self.stalls_client = 0
         self.choices = 0
         self.reasoned = False
         self.tool_calls = self.invalid_tool_calls = self.unknown_frames = 0
         self.finishes: dict[int, str] = {}
-        self.usage: Usage | None = None
+        self.usage: ev.Usage | None = None
         self.response_id = self.response_model = ""
         self.outcome = ""
         self.status = 0
@@ -186,6 +156,7 @@ class Life:
                 self._silent(gap)
         else:
             self.first_at = now
+            self.gaps = gaps.buckets()
         self.chunks += chunks
         self.last_at = now
 
@@ -226,19 +197,13 @@ class Life:
         return None if self.handed_at is None else self.handed_at - self.began
 
     def gap_counts(self) -> list[tuple[float, int]]:
-        """How many gaps between chunks were at or below each bound of `GAP_BOUNDS`, or infinity, where any were."""
-        gaps = self.gaps
-        return [(_BOUNDS[place], gaps[place]) for place in compress(_PLACES, gaps)] if self.chunks > 1 else []
+        """How many gaps between chunks were at or below each bound, in seconds or infinite, where any were."""
+        return gaps.counted(self.gaps) if self.chunks > 1 else []
 
     @property
     def gap_p99(self) -> float:
         """Seconds that 99 of 100 gaps between chunks do not exceed, to a quarter of an octave."""
-        left = (self.chunks and sum(self.gaps)) * 0.99
-        for bound, count in zip(GAP_BOUNDS, self.gaps, strict=False):
-            left -= count
-            if left <= 0:
-                return min(bound, self.gap_max)
-        return self.gap_max
+        return gaps.p99(self.gaps, self.gap_max)
 
     def tpot(self) -> tuple[float, str] | None:
         """Seconds an output token after the first, and what they were divided by: `tokens` as reported, or `chunks`.
@@ -272,22 +237,22 @@ class Life:
     def _noticed(self, event: Event) -> int:
         """Take in what is rarer than text; 1 if it is content."""
         match event:
-            case ReasoningDelta():
+            case ev.ReasoningDelta():
                 self.reasoned = True
                 self.choices = max(self.choices, event.choice)
                 return 1
-            case ToolCallDelta():
+            case ev.ToolCallDelta():
                 self.choices = max(self.choices, event.choice)
                 return 1
-            case ToolCallEnd():
+            case ev.ToolCallEnd():
                 self.tool_calls += 1
                 self.invalid_tool_calls += event.invalid
                 self._teller.called(self, event)
-            case Usage():
+            case ev.Usage():
                 self.usage = event
-            case Finish():
+            case ev.Finish():
                 self.choices = max(self.choices, event.choice)
                 self.finishes.setdefault(min(event.choice, MAX_CHOICES), event.reason)
-            case Start():
+            case ev.Start():
                 self.response_id, self.response_model = event.id[:MAX_WORD], event.model[:MAX_WORD]
         return 0

@@ -13,8 +13,9 @@ from opentelemetry.metrics import CallbackOptions, Meter, Observation
 from sidecar.policy.outcome import OUTCOMES
 from sidecar.stream.events import Usage
 from sidecar.telemetry import genai, names
+from sidecar.telemetry.gaps import GAP_BOUNDS
 from sidecar.telemetry.histograms import Histograms, Labels, Row, Traced
-from sidecar.telemetry.life import GAP_BOUNDS, Life
+from sidecar.telemetry.life import Life
 
 MAX_MODELS = 100
 OTHER_MODEL = "other"

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from sidecar.telemetry import genai
-from sidecar.telemetry.life import Backend
+from sidecar.telemetry.told import Backend
 
 TIMEOUT_S = 1.0
 FRESH_S = 1.0

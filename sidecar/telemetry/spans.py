@@ -110,7 +110,7 @@ def _request(life: Life, scope: Mapping[str, Any], asked: Asked) -> Attributes:
         names.SPAN_REQUEST_ID: life.request_id,
     }
     if asked.user_agent:
-        attributes[names.USER_AGENT] = asked.user_agent
+        attributes[names.USER_AGENT] = asked.user_agent[:256].decode("latin-1")
     if life.method not in names.KNOWN_METHODS:
         attributes[names.HTTP_METHOD_ORIGINAL] = life.method[:32]
     return attributes

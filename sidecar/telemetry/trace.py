@@ -7,6 +7,7 @@ import msgspec
 
 TRACEPARENT = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.DOTALL)
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+READ = frozenset({b"traceparent", b"tracestate", b"x-request-id", b"user-agent"})
 MAX_STATE_MEMBERS = 32
 MAX_STATE_BYTES = 8192
 
@@ -25,7 +26,7 @@ class Asked(msgspec.Struct, frozen=True):
 
     trace: Trace | None
     request_id: str
-    user_agent: str
+    user_agent: bytes
 
 
 def asked(headers: Iterable[tuple[bytes, bytes]]) -> Asked:
@@ -34,16 +35,18 @@ def asked(headers: Iterable[tuple[bytes, bytes]]) -> Asked:
     states: list[bytes] = []
     request_id = user_agent = b""
     for name, value in headers:
-        if name == b"traceparent":
+        if name not in READ:
+            continue
+        if name == b"user-agent":
+            user_agent = value
+        elif name == b"traceparent":
             parents.append(value)
         elif name == b"tracestate":
             states.append(value)
-        elif name == b"x-request-id":
+        else:
             request_id = value
-        elif name == b"user-agent":
-            user_agent = value
-    kept = request_id.decode() if REQUEST_ID.fullmatch(request_id) else ""
-    return Asked(parse(parents, states), kept, user_agent[:256].decode("latin-1"))
+    kept = request_id.decode() if request_id and REQUEST_ID.fullmatch(request_id) else ""
+    return Asked(parse(parents, states) if parents else None, kept, user_agent)
 
 
 def parse(parents: list[bytes], states: list[bytes]) -> Trace | None:

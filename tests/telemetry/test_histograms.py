@@ -7,8 +7,8 @@ from typing import Any
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader, Metric
 
+from sidecar.telemetry.gaps import GAP_BOUNDS
 from sidecar.telemetry.histograms import Histograms, Row, Snapshot
-from sidecar.telemetry.life import GAP_BOUNDS
 from sidecar.telemetry.metrics import DURATIONS, GAPS
 
 

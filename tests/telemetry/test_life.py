@@ -5,7 +5,8 @@ import math
 import pytest
 
 from sidecar.stream import events as ev
-from sidecar.telemetry.life import GAP_BOUNDS, Life
+from sidecar.telemetry.gaps import GAP_BOUNDS
+from sidecar.telemetry.life import Life
 
 from .exchange import answered, routed, telemetry
 

@@ -55,3 +55,20 @@ def progress(said: Any) -> Status:
         if isinstance(total, int) and isinstance(done, int) and total > 0:
             return Status("progress", {"progress": round(min(1.0, max(0.0, done / total)), 4)})
     return Status("progress")
+
+
+def merged(known: Usage, said: Usage) -> Usage:
+    """What is known after this was said too: a count only grows, and a zero after more than that is a field left empty
+    (watsonx, Ollama)."""
+    return Usage(
+        said.input_tokens or _kept(said.input_tokens, known.input_tokens),
+        said.output_tokens or _kept(said.output_tokens, known.output_tokens),
+        said.total_tokens or _kept(said.total_tokens, known.total_tokens),
+        said.cached_input_tokens or _kept(said.cached_input_tokens, known.cached_input_tokens),
+        said.reasoning_tokens or _kept(said.reasoning_tokens, known.reasoning_tokens),
+        said.source,
+    )
+
+
+def _kept(said: int | None, known: int | None) -> int | None:
+    return said if known is None else known

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from sidecar.stream import dialects, pointers
+from sidecar.stream import counts, dialects, pointers, snapshots
 from sidecar.stream.dialects import generic
 from sidecar.stream.events import (
     End,
@@ -28,6 +28,7 @@ from sidecar.stream.framing import Frame, Framing, Text
 from sidecar.stream.reader import Reader
 from sidecar.stream.refrain import Refrain
 from sidecar.stream.shapes import Shape
+from sidecar.stream.snapshots import Snapshots
 from sidecar.stream.sniff import Sniff
 from sidecar.stream.sse import SSE
 from sidecar.stream.think import Thinking
@@ -35,9 +36,6 @@ from sidecar.stream.toolcalls import MAX_ARGUMENTS, MAX_CALLS, Parse, ToolCalls
 
 MAX_CHOICES = 128
 """Answers to one request, as many as OpenAI's API gives; beyond it the stream is malformed."""
-
-MAX_SNAPSHOTS = 16 << 20
-"""Characters of text so far that are kept for all choices of a cumulative stream; beyond it the stream is malformed."""
 
 Parsed = tuple[list[Event], list[Frame]]
 
@@ -69,8 +67,7 @@ class StreamParser:
         self._started = False
         self._finished: dict[int, bool] = {}  # choice -> it said why it finished
         self._tool_calls: dict[int, ToolCalls] = {}
-        self._snapshots: dict[int, str] = {}
-        self._incremental: set[int] = set()
+        self._snapshots: Snapshots | None = None
         self._usage = Usage()
         self._event_id = False  # an `id:` field was seen
 
@@ -181,26 +178,18 @@ class StreamParser:
                 _thought(thinking.flush(), number, events)
 
     def _snapshot(self, event: TextSnapshot, events: list[Event]) -> None:
-        before, fresh = self._snapshots.get(event.choice, ""), event.text
-        if event.choice not in self._incremental:
-            if fresh.startswith(before):
-                fresh = fresh[len(before) :]
-                self._snapshots[event.choice] = event.text
-            else:
-                # a server told to send only what is new (SGLang, DashScope) sends frames of the same shape
-                self._incremental.add(event.choice)
-                del self._snapshots[event.choice]
-        if fresh:
+        self._snapshots = self._snapshots or Snapshots()
+        if fresh := self._snapshots.fresh(event):
             self._text(TextDelta(fresh, event.choice), events)
-        if sum(map(len, self._snapshots.values())) > MAX_SNAPSHOTS:
-            self._malformed(f"text so far of more than {MAX_SNAPSHOTS} characters", events)
-
-    def _calls(self, choice: int) -> ToolCalls:
-        return self._tool_calls.setdefault(choice, ToolCalls(choice, self._parse))
+        if self._snapshots.over:
+            self._malformed(f"text so far of more than {snapshots.MAX_SNAPSHOTS} characters", events)
 
     def _tool_delta(self, event: ToolCallDelta, events: list[Event]) -> None:
         self._finished.setdefault(event.choice, False)
-        events.append(self._calls(event.choice).delta(event))
+        calls = self._tool_calls.get(event.choice)
+        if calls is None:
+            calls = self._tool_calls[event.choice] = ToolCalls(event.choice, self._parse)
+        events.append(calls.delta(event))
         if sum(calls.bytes for calls in self._tool_calls.values()) > MAX_ARGUMENTS:
             self._malformed(f"tool arguments of more than {MAX_ARGUMENTS} bytes", events)
         elif sum(map(len, self._tool_calls.values())) > MAX_CALLS:
@@ -211,27 +200,20 @@ class StreamParser:
             events += calls.end(event)
 
     def _use(self, event: Usage, events: list[Event]) -> None:
-        # a count only grows: a zero after more than that is a field left empty (watsonx, Ollama)
-        known = self._usage
-        self._usage = Usage(
-            event.input_tokens or _kept(event.input_tokens, known.input_tokens),
-            event.output_tokens or _kept(event.output_tokens, known.output_tokens),
-            event.total_tokens or _kept(event.total_tokens, known.total_tokens),
-            event.cached_input_tokens or _kept(event.cached_input_tokens, known.cached_input_tokens),
-            event.reasoning_tokens or _kept(event.reasoning_tokens, known.reasoning_tokens),
-            event.source,
-        )
+        self._usage = counts.merged(self._usage, event)
         events.append(self._usage)
 
     def _finish(self, event: Finish, events: list[Event]) -> None:
         if self._finished.get(event.choice):
             return
-        self._thought_all(events, event.choice)
+        if self._thinking:
+            self._thought_all(events, event.choice)
         self._finished[event.choice] = True
-        events += self._calls(event.choice).end_all(cut=False)
-        if event.reason == "stop" and self._calls(event.choice):
-            # Gemini, Ollama and others say `stop` also when a tool was called
-            event = Finish("tool_calls", event.raw, event.choice)
+        if calls := self._tool_calls.get(event.choice):
+            events += calls.end_all(cut=False)
+            if event.reason == "stop":
+                # Gemini, Ollama and others say `stop` also when a tool was called
+                event = Finish("tool_calls", event.raw, event.choice)
         if event.choice == 0:
             self.finish_reason = event.reason
         events.append(event)
@@ -244,9 +226,10 @@ class StreamParser:
         self.done = True
 
     def _end(self, event: End, events: list[Event]) -> None:
-        for choice in [choice for choice, finished in (self._finished or {0: False}).items() if not finished]:
-            # the dialect has no finish reason, or this backend never sends one
-            self._finish(Finish("stop", "", choice), events)
+        if not self.finished:
+            for choice in tuple(self._finished) or (0,):
+                # the dialect has no finish reason, or this backend never sends one
+                self._finish(Finish("stop", "", choice), events)
         for calls in self._tool_calls.values():  # that came after their choice had finished
             events += calls.end_all(cut=False)
         events.append(event)
@@ -274,10 +257,6 @@ def _framing(dialect: str, event_stream: bool) -> Framing:
 
 def _thought(told: list[tuple[bool, str]], choice: int, events: list[Event]) -> None:
     events += [ReasoningDelta(text, choice) if thoughts else TextDelta(text, choice) for thoughts, text in told]
-
-
-def _kept(new: int | None, known: int | None) -> int | None:
-    return new if known is None else known
 
 
 def _complete(data: bytes) -> bool:

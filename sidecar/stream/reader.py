@@ -71,13 +71,17 @@ class Reader:
         except dialects.ODD as odd:
             if isinstance(odd, msgspec.ValidationError) and str(odd).startswith("Expected"):
                 return None
-            frame.data = mended(frame.data or b"")
-        if is_marked(frame.data):
-            self._halves = self._halves or Halves()
+        self._mend(frame)
         try:
             return decode(frame)
         except dialects.ODD:
             return None
+
+    def _mend(self, frame: Frame) -> bytes:
+        frame.data = data = mended(frame.data or b"")
+        if is_marked(data):
+            self._halves = self._halves or Halves()
+        return data
 
     def _recognise(self, frame: Frame, started: bool) -> Iterable[Event]:
         """The frame is not the current dialect's: it may be another's, where that was left open."""
@@ -89,6 +93,9 @@ class Reader:
             return self._text(frame) or ()
         self.plain = False
         said = pointers.read(data)
+        if said is None and self._decode is _anybody and data.lstrip()[:1] == b"{":
+            data = self._mend(frame)
+            said = pointers.read(data)
         if frame.name == "error" and self.dialect not in ("auto", "text"):
             # every dialect may fail so, whatever else its events are called
             return (failure.read(data.decode("utf-8", "replace") if said is None else said),)
@@ -98,7 +105,9 @@ class Reader:
             return self.read(frame, started)
         if said is None and data[:1] == b"{" and len(values := JSONValues.split(data)) > 1:
             return [event for value in values for event in self.read(Frame(value, b"", frame.name), started)]
-        outline = (frame.name, names.outline(said)) if isinstance(said, dict | list) else None
+        # the first that is recognised is rarely here again, and its outline takes 15 us
+        later = self._strange or self.dialect != "auto"
+        outline = (frame.name, names.outline(said)) if later and isinstance(said, dict | list) else None
         if said == {} or self._strange.get(outline, 0) >= _STRANGE:
             return self._unknown(frame, said, outline)
         events = self._known(frame, said, outline, plain)
@@ -126,7 +135,7 @@ class Reader:
             if name == "text" and not plain and frame.data == b"null" and not self._null and self.dialect == "auto":
                 self._null = "null"  # llama.cpp's first event where it answers several prompts
                 return ()
-            decode = self._decoders.setdefault(name, dialects.load(name).decoder())
+            decode = self._decoders.get(name) or self._decoders.setdefault(name, dialects.load(name).decoder())
             events = self._understood(decode, frame)
             if events is None and name not in dialects.GUESSES:
                 events = _fitted(decode, frame)
@@ -188,9 +197,7 @@ def _first(dialect: str, shape: Shape | None, auto: bool) -> Decode:
 
 
 def _anybody(frame: Frame) -> None:
-    """The decoder before any dialect is known: nobody's frame, but it must be readable."""
-    if (frame.data or b"").lstrip()[:1] == b"{":
-        msgspec.json.decode(frame.data or b"")
+    """The decoder before any dialect is known: every frame is nobody's."""
 
 
 def _fitted(decode: Decode, frame: Frame) -> Iterable[Event] | None:

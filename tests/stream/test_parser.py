@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from sidecar.stream import framing, parser
+from sidecar.stream import framing, parser, snapshots
 from sidecar.stream.events import (
     End,
     Error,
@@ -570,7 +570,7 @@ def test_the_end_of_a_call_of_no_choice_is_nothing() -> None:
 
 
 def test_text_so_far_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parser, "MAX_SNAPSHOTS", 10)
+    monkeypatch.setattr(snapshots, "MAX_SNAPSHOTS", 10)
     said = [TextSnapshot("abcd"), TextSnapshot("abcdef"), TextSnapshot("wxyz", 1)]
     assert parsed(*said, End())[-1] == End()
     assert parsed(*said, TextSnapshot("wxyz!", 1), End())[-1] == Error(

@@ -100,14 +100,13 @@ def load_all() -> None:
 
 def recognise(frame: Frame, said: Any, among: tuple[str, ...] = ORDER) -> str:
     """The name of the dialect whose frame this is; empty where none knows it."""
-    return next((name for name in among if _matches(name, frame, said)), "")
-
-
-def _matches(name: str, frame: Frame, said: Any) -> bool:
-    try:
-        return bool(load(name).matches(frame, said))
-    except ODD:
-        return False
+    for name in among:
+        try:
+            if load(name).matches(frame, said):
+                return name
+        except ODD:
+            continue
+    return ""
 
 
 def of_path(path: str, query: str = "") -> str:

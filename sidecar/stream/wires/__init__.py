@@ -55,17 +55,21 @@ def make(name: str, dialect: str = "", stream: str = "", created: int = 0, usage
     `dialect` is what the client speaks, as far as it is known; `stream` the stream's id; `created` the time in seconds
     since the epoch; `usage` whether the client asked for usage in OpenAI's way.
     """
-    from sidecar.stream.wires.envelope import EnvelopeV1, EnvelopeV2
-    from sidecar.stream.wires.openai import OpenAI
-    from sidecar.stream.wires.passthrough import Passthrough
-
     match name:
         case "envelope-v1":
+            from sidecar.stream.wires.envelope import EnvelopeV1
+
             return EnvelopeV1()
         case "envelope-v2":
+            from sidecar.stream.wires.envelope import EnvelopeV2
+
             return EnvelopeV2(stream)
         case "openai":
+            from sidecar.stream.wires.openai import OpenAI
+
             return OpenAI(stream, created, usage)
+    from sidecar.stream.wires.passthrough import Passthrough
+
     return Passthrough(dialect)
 
 

@@ -57,6 +57,8 @@ class Vigil:
             self._timer.cancel()
         self._watch.remove_done_callback(self._gone)
         self._watch.cancel()
+        # it is a method of who holds this: the cycle would keep all of an exchange for the collector
+        del self._judge
         if kind is asyncio.CancelledError and self._outcome and not self._task.uncancel():
             raise Interrupted(self._outcome) from None
 

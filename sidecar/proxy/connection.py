@@ -54,13 +54,13 @@ class Connection(asyncio.Protocol):
         self._limits = config.limits
         self._state = server_state
         self._app_state = app_state
-        self._loop = _loop or asyncio.get_running_loop()
+        self.loop = _loop or asyncio.get_running_loop()
         self._head: Head | None = None
         self._body: Chunked | Counted = Counted(0)
         self._ahead = b""
         self._lingers = False
-        self._since = self._loop.time()
-        self._watch = Watch(self._loop, self._due, self._expire)
+        self._since = self.loop.time()
+        self._watch = Watch(self.loop, self._due, self._expire)
 
     # ---- what the event loop calls
 
@@ -131,7 +131,7 @@ class Connection(asyncio.Protocol):
         waited = not head.begun
         data = head.feed(data)
         if waited and head.begun:
-            self._since = self._loop.time()
+            self._since = self.loop.time()
         if head.whole:
             self._head = None
             self._body = Chunked() if head.chunked else Counted(head.length)
@@ -140,7 +140,7 @@ class Connection(asyncio.Protocol):
 
     def _read_body(self, data: bytes) -> bytes:
         assert self.cycle
-        self._since = self._loop.time()
+        self._since = self.loop.time()
         try:
             body = self._body.feed(data)
         except Malformed as error:
@@ -151,12 +151,12 @@ class Connection(asyncio.Protocol):
     def pause(self) -> None:
         """Stop reading. The client's leaving is then looked for once a second."""
         if self.flow.pause_reading():
-            self._since = self._loop.time()
+            self._since = self.loop.time()
             self._watch.look()
 
     def resume(self) -> None:
         self.flow.resume_reading()
-        self._since = self._loop.time()
+        self._since = self.loop.time()
         self._watch.look()
 
     # ---- a request
@@ -184,14 +184,13 @@ class Connection(asyncio.Protocol):
             "client": self._client,
             "scheme": self._scheme,
         }
-        tasks = self._state.tasks
-        task = self._loop.create_task(self._edge.loaded_app(scope, cycle.receive, cycle.send))
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
+        task = self.loop.create_task(self._edge.loaded_app(scope, cycle.receive, cycle.send))
+        self._state.tasks.add(task)
         task.add_done_callback(partial(self._ended, cycle))
 
     def _ended(self, cycle: Cycle, task: "asyncio.Task[None]") -> None:
         """The app returned. What it raised may hold a client's words, so only the place is told."""
+        self._state.tasks.discard(task)
         error = None if task.cancelled() else task.exception()
         unfinished = not (cycle.over or cycle.disconnected)
         if error or (unfinished and not task.cancelled()):
@@ -214,8 +213,9 @@ class Connection(asyncio.Protocol):
             self._linger()
         elif keeps:
             self.resume()
-            ahead, self._ahead = self._ahead, b""
-            self.data_received(ahead)
+            if self._ahead:
+                ahead, self._ahead = self._ahead, b""
+                self.data_received(ahead)
         else:
             self.transport.close()
 
@@ -244,7 +244,7 @@ class Connection(asyncio.Protocol):
     def _linger(self) -> None:
         """Say the end, and throw away what still comes: closing with bytes unread would reset what the client reads."""
         self._lingers = True
-        self._since = self._loop.time()
+        self._since = self.loop.time()
         self._ahead = b""
         self.transport.write_eof()
         self.resume()
@@ -276,7 +276,7 @@ class Connection(asyncio.Protocol):
         if self.flow.left():
             self.transport.abort()
         else:
-            self._since = self._loop.time()
+            self._since = self.loop.time()
             self._watch.look()
 
 

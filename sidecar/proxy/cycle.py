@@ -1,7 +1,6 @@
 """One request and its response: what the app's `receive` and `send` do."""
 
 import asyncio
-import re
 from collections.abc import Iterable
 from typing import Any, Protocol
 
@@ -15,13 +14,16 @@ MAX_UNREAD = 64 << 10
 """Bytes of a body that wait for the app before reading stops."""
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-_LINES = re.compile(rb"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+: [^\x00-\x08\x0a-\x1f\x7f]*\r\n)*")
+_TOKEN = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
+_CONTROLS = bytes({*range(32), 127} - {9})
+_FRAMING = frozenset((b"connection", b"content-length", b"transfer-encoding"))
 _END = b"0\r\n\r\n"
 
 
 class Wire(Protocol):
     """The connection, as a cycle needs it."""
 
+    loop: asyncio.AbstractEventLoop
     transport: asyncio.Transport
     flow: Flow
 
@@ -53,7 +55,7 @@ class Cycle:
         self._wire = wire
         self._flow = wire.flow
         self._write = wire.transport.write
-        self._news = asyncio.Event()
+        self._news: asyncio.Event | None = None  # 760 bytes: only where somebody waits
         self._watches: list[asyncio.Future[None]] = []
         self._parts: list[bytes] = []
         self._unread = 0
@@ -71,7 +73,7 @@ class Cycle:
             self._parts.append(data)
         self._uploaded = last
         self.expects = False
-        self._news.set()
+        self._tell()
         self._unread += len(data)
         if self._unread > MAX_UNREAD:
             self._wire.pause()
@@ -80,14 +82,14 @@ class Cycle:
         """The client is gone."""
         self.disconnected = True
         self._chunked = False
-        self._news.set()
+        self._tell()
         for watch in self._watches:
             if not watch.done():
                 watch.set_result(None)
 
     def left(self) -> asyncio.Future[None]:
         """Done when the client is gone. `receive` tells that too, but only behind all of the body."""
-        watch = asyncio.get_running_loop().create_future()
+        watch: asyncio.Future[None] = self._wire.loop.create_future()
         if self.disconnected:
             watch.set_result(None)
         else:
@@ -101,11 +103,17 @@ class Cycle:
         while not (self.over or self.disconnected):
             if self._parts or (self._uploaded and not self._told):
                 return self._request()
-            self._news.clear()
             if not self._uploaded:
                 self._wire.resume()
+            self._news = self._news or asyncio.Event()
             await self._news.wait()
         return {"type": "http.disconnect"}
+
+    def _tell(self) -> None:
+        """To whom waits in `receive`."""
+        if self._news:
+            self._news.set()
+            self._news = None
 
     def _request(self) -> dict[str, Any]:
         parts, self._parts, self._unread = self._parts, [], 0
@@ -148,7 +156,7 @@ class Cycle:
         if not more:
             self._chunked = False
             self.over = True
-            self._news.set()
+            self._tell()
             self._wire.answered()
 
     def abort(self) -> None:
@@ -176,40 +184,61 @@ class Cycle:
         status: int = message["status"]
         if status < 200:
             raise RuntimeError("an interim status is no answer")
-        headers = self._framed(status, message.get("headers", ()))
-        lines = b"".join([b"%b: %b\r\n" % pair for pair in headers])
-        # one look at the whole block: 0.1 us a header less than two at each
-        if lines.count(b"\r\n") != len(headers) or not _LINES.fullmatch(lines):
-            raise RuntimeError("a header that would break out of its line")
+        self.bodiless = self.bodiless or status in (204, 304)
+        block = _block(self._framed(_lower(message.get("headers", ()))))
         self.started = True
         self._chunked = not (self._counted or self.bodiless or self.old)
         self.expects = False
-        self._write(b"".join([STATUS_LINE.get(status) or b"HTTP/1.1 %d \r\n" % status, lines, b"\r\n"]))
+        self._write((STATUS_LINE.get(status) or b"HTTP/1.1 %d \r\n" % status) + block)
 
-    def _framed(self, status: int, given: Iterable[Header]) -> list[Header]:
-        """The headers with this connection's framing: Content-Length, chunks or the close; and one Connection."""
-        pairs: list[Header] = []
-        connection = b""
-        lengths: list[bytes] = []
-        for name, value in given:
-            name = name.lower()
-            if name == b"connection":
-                connection = value
-                self.keep_alive = self.keep_alive and b"close" not in value.lower()
-            elif name != b"transfer-encoding":
-                pairs.append((name, value))
-                if name == b"content-length":
-                    lengths.append(value)
-        self.bodiless = self.bodiless or status in (204, 304)
-        self._counted = bool(lengths) and not self.bodiless
-        if lengths:
-            if len(lengths) > 1 or not lengths[0].isdigit():
-                raise RuntimeError("a Content-Length that is none")
-            self._left = int(lengths[0])
+    def _framed(self, headers: list[Header]) -> list[bytes]:
+        """The lines, with this connection's framing: Content-Length, chunks or the close; and one Connection."""
+        lines: list[bytes] = []
+        connection = length = b""
+        for header in headers:
+            name = header[0]
+            if name not in _FRAMING:
+                lines.append(b": ".join(header))
+            elif name == b"connection":
+                connection = header[1]
+                self.keep_alive = self.keep_alive and b"close" not in connection.lower()
+            elif name == b"content-length":
+                if length or not header[1].isdigit():
+                    raise RuntimeError("a Content-Length that is none")
+                length = header[1]
+                lines.append(b": ".join(header))
+        if length:
+            self._counted = not self.bodiless
+            self._left = int(length)
         elif not self.bodiless and not self.old:
-            pairs.append((b"transfer-encoding", b"chunked"))
+            lines.append(b"transfer-encoding: chunked")
         if not self.keep_alive:
-            pairs.append((b"connection", b"close"))
+            lines.append(b"connection: close")
         elif connection:
-            pairs.append((b"connection", connection))
-        return pairs
+            lines.append(b"connection: " + connection)
+        return lines
+
+
+def _lower(given: Iterable[Header]) -> list[Header]:
+    """The headers under names as ASGI has them. RuntimeError where one cannot be a name."""
+    headers = list(given)
+    if _are_names([name for name, _ in headers]):
+        return headers
+    headers = [(name.lower(), value) for name, value in headers]
+    if not _are_names([name for name, _ in headers]):
+        raise RuntimeError("a header's name that is none")
+    return headers
+
+
+def _are_names(words: list[bytes]) -> bool:
+    return not b"".join(words).translate(None, _TOKEN) and b"" not in words
+
+
+def _block(lines: list[bytes]) -> bytes:
+    """The lines with their ends, and the empty one. RuntimeError where a header would break out of its line."""
+    lines += b"", b""
+    block = b"\r\n".join(lines)
+    # a look at the whole block: 0.8 us a stream, where a regular expression took 4.3
+    if len(block) - len(block.translate(None, _CONTROLS)) != 2 * len(lines) - 2:
+        raise RuntimeError("a header that would break out of its line")
+    return block

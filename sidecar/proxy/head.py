@@ -18,6 +18,7 @@ MAX_HEADERS = 128
 MAX_TARGET = 32 << 10
 
 _END = b"\r\n\r\n"
+_CHECKED = frozenset((b"host", b"content-length", b"transfer-encoding", b"expect"))
 _NAME = rb"[A-Za-z0-9\-._~!$&'()*+,;=%]"
 _HOST = re.compile(rb"(?:%s*|\[[0-9A-Fa-f:.]{2,}\])(?::[0-9]{0,5})?" % _NAME)
 _ABSOLUTE = re.compile(rb"https?://([^/?]+)(.*)", re.IGNORECASE | re.DOTALL)
@@ -55,10 +56,11 @@ class Head:
         seen = self._tail + data
         end = seen.find(_END)
         own = len(data) if end < 0 else end + len(_END) - len(self._tail)
+        head = data[:own]
         room = MAX_HEAD - self._size
         self._size += own
         self._tail = seen[-3:]
-        self._parse(data[: min(own, room)])
+        self._parse(head if own <= room else head[:room])
         if self._size > MAX_HEAD or len(self.headers) > MAX_HEADERS:
             hint = f"at most {MAX_HEADERS} headers and {MAX_HEAD >> 10} KiB with the request line"
             raise Refusal(431, "the request's headers are too large", hint)
@@ -109,11 +111,13 @@ class Head:
             raise _NOT_SPOKEN
         values: dict[bytes, list[bytes]] = {}
         for name, value in self.headers:
-            values.setdefault(name, []).append(value)
+            if name in _CHECKED:
+                values.setdefault(name, []).append(value)
         self._check_host(values.get(b"host", []))
         self._check_target()
         self._check_framing(values)
-        self.expects = self.version == "1.1" and values.get(b"expect", [b""])[0].lower() == b"100-continue"
+        if b"expect" in values:
+            self.expects = self.version == "1.1" and values[b"expect"][0].lower() == b"100-continue"
 
     def _check_host(self, hosts: list[bytes]) -> None:
         if len(hosts) != 1 and (hosts or self.version == "1.1"):
@@ -145,11 +149,15 @@ class Head:
         self.headers = [(b"host", found[1])] + [pair for pair in self.headers if pair[0] != b"host"]
 
     def _check_framing(self, values: dict[bytes, list[bytes]]) -> None:
-        length = values.get(b"content-length", [b"0"])[0]
-        if len(length) > 18:
-            raise Refusal(400, "the Content-Length is not valid", "at most 18 digits")
-        self.length = int(length)
-        codings = b",".join(values.get(b"transfer-encoding", [])).lower()
+        if b"content-length" in values:
+            length = values[b"content-length"][0]
+            if len(length) > 18:
+                raise Refusal(400, "the Content-Length is not valid", "at most 18 digits")
+            self.length = int(length)
+        if b"transfer-encoding" in values:
+            self._check_codings(b",".join(values[b"transfer-encoding"]).lower())
+
+    def _check_codings(self, codings: bytes) -> None:
         self.chunked = bool(codings)
         if codings and self.version == "1.0":
             raise Refusal(400, "HTTP/1.0 has no Transfer-Encoding", "send a Content-Length, or speak HTTP/1.1")

@@ -246,7 +246,7 @@ def _facts(path: str, method: str | None, headers: tuple[str, ...], body: str) -
     method = (method or ("POST" if text else "GET")).upper()
     asked = streams.read_body(text)
     accept = next((value.decode("utf-8", "replace") for name, value in pairs if name == b"accept"), "")
-    stream = streams.is_stream_request(method, path, accept, asked) and not streams.untouchable(pairs, asked)
+    stream = streams.is_stream_request(method, path, accept, asked) and not streams.untouchable(dict(pairs), asked)
     return Facts(method, path, pairs, asked.model or streams.model_in_path(path), stream)
 
 

@@ -55,10 +55,7 @@ class Rules:
 
     def resolve(self, facts: Facts) -> Decision:
         """The decision of the first rule that matches; of `default` where none does."""
-        headers: dict[bytes, list[str]] = {}
-        for name, value in facts.headers:
-            if name in self._names:
-                headers.setdefault(name, []).append(value.decode("utf-8", "replace").lower())
+        headers = self._values(facts.headers) if self._names else {}
         for tests, decision in self._rules:
             for test in tests:
                 if not test(facts, headers):
@@ -66,6 +63,14 @@ class Rules:
             else:
                 return decision
         return self._default
+
+    def _values(self, headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, list[str]]:
+        """What the headers say that any rule looks at."""
+        values: dict[bytes, list[str]] = {}
+        for name, value in headers:
+            if name in self._names:
+                values.setdefault(name, []).append(value.decode("utf-8", "replace").lower())
+        return values
 
 
 def _tests(match: Match) -> tuple[Test, ...]:

@@ -70,13 +70,20 @@ class Sidecar:
 
     async def _admit(self, request: Request, downstream: Downstream, life: Life) -> Admitted | None:
         """What the door says, after what no proxy can pass on; None where the request was answered here."""
-        own = life.response_headers()
-        if streams.reserved(request.path):
-            await refuse(downstream, 404, "nothing is here", own, "/.sidecar/ is the sidecar's own")
-        elif request.header(b"upgrade").lower() not in ("", "h2c"):
-            await refuse(downstream, 501, "this connection cannot be upgraded", own, _NO_UPGRADE)
-        elif request.header(b"transfer-encoding").lower() not in ("", "chunked"):
-            await refuse(downstream, 501, "an unknown transfer coding", own, "send the body plain or chunked")
-        else:
+        refused = _refused(request)
+        if not refused:
             return await self._door.admit(request, downstream, life)
+        status, message, hint = refused
+        await refuse(downstream, status, message, life.response_headers(), hint)
         return None
+
+
+def _refused(request: Request) -> tuple[int, str, str] | None:
+    """The status, the message and the hint for what no proxy can pass on."""
+    if streams.reserved(request.path):
+        return 404, "nothing is here", "/.sidecar/ is the sidecar's own"
+    if request.header(b"upgrade").lower() not in ("", "h2c"):
+        return 501, "this connection cannot be upgraded", _NO_UPGRADE
+    if request.header(b"transfer-encoding").lower() not in ("", "chunked"):
+        return 501, "an unknown transfer coding", "send the body plain or chunked"
+    return None

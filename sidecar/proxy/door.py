@@ -15,6 +15,8 @@ from sidecar.stream.events import Error
 from sidecar.telemetry import log
 from sidecar.telemetry.life import Life
 
+_FORCED = {"on": True, "off": False}
+
 
 class Admitted(NamedTuple):
     """A request that goes on. `asked` is whether it asks for a stream; `arm` is the rollout's that it is on."""
@@ -67,13 +69,13 @@ class Door:
     async def _decide(self, request: Request, downstream: Downstream, life: Life) -> Admitted | None:
         rules = self.rules
         await request.inspect(rules.config.inspect_bytes)
-        ours = not streams.untouchable(request.headers, request.asked)
+        ours = not streams.untouchable(request.first, request.asked)
         asked = ours and streams.is_stream_request(
             request.method, request.path, request.header(b"accept"), request.asked
         )
         model = request.asked.model or streams.model_in_path(request.path)
         decision = rules.resolve(Facts(request.method, request.path, request.headers, model, asked))
-        asked = ours and {"on": True, "off": False}.get(decision.policy.stream, asked)
+        asked = ours and _FORCED.get(decision.policy.stream, asked)
         wished = streams.wish(request.headers)
         try:
             format = streams.choose_format(decision.policy, wished)

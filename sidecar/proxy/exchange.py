@@ -106,7 +106,7 @@ class Exchange:
         kind = headers.get(answer.headers, b"content-type")
         request = self._request
         ours = request.method != "HEAD" and self._policy.stream != "off"
-        ours = ours and not streams.untouchable(request.headers, request.asked)
+        ours = ours and not streams.untouchable(request.first, request.asked)
         is_stream = ours and streams.is_stream_answer(answer.status, kind, self._reply.asked)
         readable = upstream.decoded(answer) if is_stream else None
         if readable:

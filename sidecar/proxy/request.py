@@ -6,10 +6,11 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from sidecar.policy.streams import Asked, read_body
-from sidecar.proxy import headers
 from sidecar.proxy.upstream import Body
 
 _READABLE = ("", "application/json", "text/plain", "application/x-www-form-urlencoded")  # curl -d says the last
+
+_NOTHING = Asked()
 
 
 class ClientLeft(Exception):
@@ -17,7 +18,10 @@ class ClientLeft(Exception):
 
 
 class Request:
-    """One request. `target` is the path and query as they came, byte for byte; below the mount, if there is one."""
+    """One request. `target` is the path and query as they came, byte for byte; below the mount, if there is one.
+
+    `first` has the first header of each name.
+    """
 
     def __init__(self, scope: Any, receive: Any) -> None:
         self.scope = scope
@@ -26,19 +30,21 @@ class Request:
         root: str = scope.get("root_path", "")
         self.path: str = (scope["path"].removeprefix(root) if root else scope["path"]) or "/"
         self.headers: list[tuple[bytes, bytes]] = scope["headers"]
+        self.first: dict[bytes, bytes] = dict(reversed(self.headers))
         query = scope["query_string"]
         raw_path = scope.get("raw_path") or self.path.encode()
         exact: bytes | None = scope.get("extensions", {}).get("sidecar.target")
         target = exact or (raw_path + b"?" + query if query else raw_path)
         self.target = _below(root, target) or _spelt(self.path, query) if root else target
-        self.asked = Asked()
+        self.asked = _NOTHING
         self.whole = False
         self._read = b""
         self._more = True
-        self._uploaded = asyncio.Event()
+        self._uploaded: asyncio.Event | None = None  # where the body streams through
 
     def header(self, name: bytes) -> str:
-        return headers.get(self.headers, name)
+        """The first header of that name, or the empty string; all names are lower-case here, as ASGI has them."""
+        return self.first.get(name, b"").decode("latin-1")
 
     async def inspect(self, limit: int) -> None:
         """Read a JSON body of up to `limit` bytes and what it asks for; leave any other to stream through."""
@@ -48,9 +54,9 @@ class Request:
         elif self._readable() and not (length.isdecimal() and int(length) > limit):
             await self._keep(limit)
         self.whole = not self._more
-        if self.whole:
-            self._uploaded.set()
-        if self.whole and self._read:
+        if not self.whole:
+            self._uploaded = asyncio.Event()
+        elif self._read:
             self.asked = read_body(self._read)
 
     def left(self) -> Awaitable[None]:
@@ -60,7 +66,8 @@ class Request:
         return left()
 
     async def _behind_body(self) -> None:
-        await self._uploaded.wait()
+        if self._uploaded:
+            await self._uploaded.wait()
         while (await self.receive())["type"] != "http.disconnect":
             pass
 
@@ -100,7 +107,8 @@ class Request:
                     yield part
         finally:
             # an early answer ends the upload before its end, and the client may still leave
-            self._uploaded.set()
+            if self._uploaded:
+                self._uploaded.set()
 
 
 def _below(root: str, target: bytes) -> bytes:

@@ -47,6 +47,11 @@ class Host(AsyncExitStack):
             await serving
         await eventually(lambda: not [t for t in asyncio.all_tasks() - self._before if "sse_starlette" not in str(t)])
 
+    def paused(self) -> bool:
+        """Whether a connection takes no more until its client has read."""
+        connections: set[Any] = self._server.server_state.connections
+        return any(connection.flow.write_paused for connection in connections)
+
     def client(self, window: int = 0) -> Client:
         return Client(self.port, window)
 

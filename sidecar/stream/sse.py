@@ -5,8 +5,6 @@ import re
 from sidecar.stream import pointers
 from sidecar.stream.framing import BOM, TAIL_BYTES, Delimited, Frame
 
-_BLANK = (b"\n\n", b"\r\n\r\n")
-
 
 class SSE(Delimited):
     """Server-sent events by the rules of the WHATWG HTML standard, section 9.2.6.
@@ -28,11 +26,18 @@ class SSE(Delimited):
         self._blank = False  # events end at blank lines, as they should
 
     def feed(self, chunk: bytes) -> list[Frame]:
-        # where tokens come singly one read is one frame: 0.6 us against 1.5 us by way of the buffer
-        if not self._tail and not self._lost and len(chunk) <= TAIL_BYTES and (frame := self._simple(chunk)):
-            return [frame]
+        frames: list[Frame] = []
+        if not self._tail and not self._lost and len(chunk) <= TAIL_BYTES:
+            # nearly always: 0.6 us a frame against 1.5 us by way of the buffer
+            start = 0
+            while start < len(chunk) and (frame := self._simple(chunk, start)):
+                frames.append(frame)
+                start += len(frame.raw)
+            if start == len(chunk):
+                return frames
+            chunk = chunk[start:]
         self._returns = self._returns or b"\r" in chunk
-        return super().feed(chunk)
+        return frames + super().feed(chunk)
 
     def _end(self, buffer: bytes | bytearray, start: int) -> int:
         if not self._returns:
@@ -61,31 +66,35 @@ class SSE(Delimited):
     def _frame(self, block: bytes) -> Frame:
         return self._simple(block) or self._fields(block)
 
-    def _simple(self, block: bytes) -> Frame | None:
-        """The frame of one `data` line, or of `event` and `data`, as nearly all are; None where it is not so simple.
+    def _simple(self, block: bytes, begin: int = 0) -> Frame | None:
+        """The frame of one `data` line, or of `event` and `data`, as nearly all are, that begins there and ends with
+        the next blank line; None where it is not so simple.
 
         0.5 us against 1.6 us for the loop over the fields of one line, 2.4 us of two.
         """
-        start, name = 0, ""
-        if block.startswith(b"event: "):
-            start = block.find(b"\n") + 1
-            name = block[7 : start - 1].decode("utf-8", "replace")
+        start, name = begin, ""
+        if block.startswith(b"event: ", begin):
+            start = block.find(b"\n", begin) + 1 or len(block)
+            name = block[begin + 7 : start - 1].decode("utf-8", "replace")
         if block.startswith(b"data: ", start):
             value = start + 6
         elif block.startswith(b"data:", start):
             value = start + 5
         else:
             return None
-        line, end = block.find(b"\n", start), block.find(b"\r", start)
+        line = block.find(b"\n", value)
+        end = block.find(b"\r", value, line)
         if end < 0:
-            end = line
+            end, blank = line, b"\n\n"
         else:
-            name = name.removesuffix("\r")
-        if block[end:] not in _BLANK or "\r" in name or (line != end and line != end + 1):
+            name, blank = name.removesuffix("\r"), b"\r\n\r\n"
+        if not block.startswith(blank, end) or "\r" in name:
             return None
         self._first = False
         self._blank = True
-        return Frame(block[value:end], block, name, self.last_event_id)
+        after = end + len(blank)
+        raw = block if after - begin == len(block) else block[begin:after]
+        return Frame(block[value:end], raw, name, self.last_event_id)
 
     def _fields(self, block: bytes) -> Frame:
         text = block.removeprefix(BOM) if self._first else block

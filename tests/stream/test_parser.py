@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from sidecar.stream import framing, parser, snapshots
+from sidecar.stream import framing, parser, snapshots, sse
 from sidecar.stream.events import (
     End,
     Error,
@@ -380,6 +380,7 @@ def test_no_input_raises(dialect: str, data: bytes) -> None:
 
 def test_a_frame_beyond_the_bound_is_malformed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(framing, "MAX_FRAME", 1000)
+    monkeypatch.setattr(sse, "TAIL_BYTES", 1000)
     long = b'data: {"content":"' + b"x" * 2000 + b'"}\n\n'
     for pieces in ([CHUNK + long + CHUNK], by(7, CHUNK + long + CHUNK)):
         reading = read(pieces)

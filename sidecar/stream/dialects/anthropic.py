@@ -25,6 +25,7 @@ from sidecar.stream.events import (
     Usage,
 )
 from sidecar.stream.framing import Frame
+from sidecar.stream.pointers import number
 from sidecar.stream.reasons import canonical
 
 PATHS = ("/v1/messages",)
@@ -96,7 +97,7 @@ class _Decoder:
 
     def decode(self, frame: Frame) -> Iterable[Event] | None:
         data = frame.data or b""
-        if data.strip() in (b"", b"[DONE]"):
+        if data[:1] != b"{" and data.strip() in (b"", b"[DONE]"):
             return []
         said = _decode(data)
         if said.type == "content_block_delta" and said.delta:
@@ -186,9 +187,8 @@ class _Decoder:
 def _usage(said: dict[str, Any] | None) -> list[Event]:
     if not said:
         return []
-    counts = [said.get(key) for key in ("input_tokens", "output_tokens", "cache_read_input_tokens")]
-    given, made, cached = (n if isinstance(n, int) and not isinstance(n, bool) and n >= 0 else None for n in counts)
-    return [Usage(given, made, None, cached)]
+    given, made = number(said.get("input_tokens")), number(said.get("output_tokens"))
+    return [Usage(given, made, None, number(said.get("cache_read_input_tokens")))]
 
 
 def error_frame(error: Error) -> bytes:

@@ -119,7 +119,7 @@ def decoder() -> Decode:
         if error := chunk.error or (chunk.x_groq and chunk.x_groq.error):
             # OpenRouter says finish_reason "error" in the frame that says which
             events = [event for event in events if type(event) is not Finish] + [failure.read(error)]
-        elif failed := next((e for e in events if type(e) is Finish and e.reason == "error"), None):
+        elif failed := _failed(events):
             events.append(Error("upstream_error", "the backend finished with an error", type=failed.raw))
         elif chunk.object == "chat.completion":
             events.append(End())
@@ -127,6 +127,14 @@ def decoder() -> Decode:
         return events
 
     return decode
+
+
+def _failed(events: list[Event]) -> Finish | None:
+    """The choice that says so, if one does."""
+    for event in events:
+        if type(event) is Finish and event.reason == "error":
+            return event
+    return None
 
 
 def _not_json(data: bytes) -> Iterable[Event] | None:

@@ -172,9 +172,8 @@ class EnvelopeV1:
         if self._usage:
             of_all["usage"] = {k: v for k, v in msgspec.structs.asdict(self._usage).items() if v is not None}
         data = self._choice(0).said(of_all)
-        others = [{"choice": n, **choice.said({})} for n, choice in sorted(self._choices.items()) if n]
-        if others:
-            data["choices"] = others
+        if len(self._choices) > 1:
+            data["choices"] = [{"choice": n, **choice.said({})} for n, choice in sorted(self._choices.items()) if n]
         out.append(self._frame(b"complete", data, last=True))
 
 

@@ -21,6 +21,7 @@ from starlette.routing import Route
 from sidecar.telemetry.heartbeat import Heartbeat
 from sidecar.telemetry.reach import Reach
 from sidecar.telemetry.redact import redacted
+from sidecar.telemetry.server import Server
 from sidecar.telemetry.told import Backend
 
 STUCK_S = 30.0
@@ -66,9 +67,10 @@ class AdminServer:
             log_config=None,
             access_log=False,
             server_header=False,
+            date_header=False,
             proxy_headers=False,
         )
-        self._server = uvicorn.Server(config)
+        self._server = Server(config)
         self._thread: Thread | None = None
         self.port = 0
 
@@ -84,7 +86,7 @@ class AdminServer:
 
     def stop(self) -> None:
         """Stop serving; blocks for two seconds at most."""
-        self._server.should_exit = True
+        self._server.stop()
         if self._thread is not None:
             self._thread.join(STOP_S)
 

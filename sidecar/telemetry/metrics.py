@@ -4,8 +4,7 @@ Labels come from bounded sets alone: words of the configuration and of our table
 word: it stands on the published GenAI metrics only, which require it, and only `MAX_MODELS` different ones do.
 """
 
-import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
@@ -16,6 +15,9 @@ from sidecar.telemetry import genai, names
 from sidecar.telemetry.gaps import GAP_BOUNDS
 from sidecar.telemetry.histograms import Histograms, Labels, Row, Traced
 from sidecar.telemetry.life import Life
+
+TOGETHER = 16
+"""Exchanges that are added up at once: alone one takes 90 us with cold caches, behind another one 10."""
 
 MAX_MODELS = 100
 OTHER_MODEL = "other"
@@ -60,6 +62,7 @@ class Metrics:
 
     def __init__(self, meter: Meter, histograms: Histograms, active: Callable[[], int], version: str) -> None:
         self._histograms = histograms
+        self._ended: deque[tuple[Life, float]] = deque()
         self._outcomes: Counter[Labels] = Counter()
         self._requests: dict[tuple[str, int, str], Row] = {}
         self._streams: dict[tuple[str, str, str, str], tuple[Row, Totals]] = {}
@@ -88,10 +91,17 @@ class Metrics:
             self._lag.record(seconds)
 
     def ended(self, life: Life, now: float) -> None:
-        """Add a finished exchange."""
-        seconds = now - life.began
-        traced = (time.time_ns(), life.span_id, life.trace_id) if life.sampled else None
-        with self._histograms.lock:
+        """Add a finished exchange, at the latest when somebody asks for the sums."""
+        self._ended.append((life, now))
+        if len(self._ended) >= TOGETHER:
+            with self._histograms.lock:
+                self._add_up()
+
+    def _add_up(self) -> None:
+        while self._ended:
+            life, now = self._ended.popleft()
+            seconds = now - life.began
+            traced = (life.wall_ns + int(seconds * 1e9), life.span_id, life.trace_id) if life.sampled else None
             self._request(life)[self._http].record(seconds, traced)
             if life.stream:
                 self._stream(life, seconds, traced)
@@ -158,6 +168,7 @@ class Metrics:
     def _count(self, meter: Meter, active: Callable[[], int], version: str) -> None:
         def summed(attribute: str, *more: tuple[str, str]) -> Iterable[Observation]:
             with self._histograms.lock:
+                self._add_up()
                 return [
                     Observation(getattr(sums, attribute), dict((*row.labels, *more)))
                     for row, sums in self._streams.values()
@@ -168,6 +179,7 @@ class Metrics:
 
         def outcomes(_: CallbackOptions) -> Iterable[Observation]:
             with self._histograms.lock:
+                self._add_up()
                 return [Observation(count, dict(labels)) for labels, count in self._outcomes.items()]
 
         def stalls(_: CallbackOptions) -> Iterable[Observation]:

@@ -10,8 +10,6 @@ import time
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-import uvicorn
-
 from sidecar import __version__
 from sidecar.proxy.app import Sidecar
 from sidecar.proxy.reload import Source, Watch
@@ -19,10 +17,11 @@ from sidecar.proxy.server import address_of, listen, uvicorn_config
 from sidecar.stream import dialects
 from sidecar.telemetry import log, redact
 from sidecar.telemetry.admin import AdminServer, AdminState
+from sidecar.telemetry.server import Server
 from sidecar.telemetry.telemetry import Telemetry
 
 
-class Server(uvicorn.Server):
+class Process(Server):
     """Ends when a signal says so, in order: uvicorn raises the signal again and so skips all that must follow."""
 
     @contextlib.contextmanager
@@ -46,7 +45,7 @@ async def serve(source: Source) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     edge = uvicorn_config(app)
     telemetry.refused(edge.refused)
-    server = Server(edge)
+    server = Process(edge)
     admin = AdminServer(
         rules.config.admin.listen,
         AdminState(

@@ -126,11 +126,11 @@ def test_a_stream_that_is_closed_is_no_ones_failure(
     "at", [0.0, 1.5, 1_700_000_000.123456, 1_700_000_000.0009999, 1_699_999_999.9999999, 951_782_400.25]
 )
 def test_the_time_is_utc_to_the_millisecond(at: float) -> None:
-    said = json.loads(log.Json().line(at, "INFO", {}))["ts"]
+    said = json.loads(log.Json().line(at, "INFO", "e", {}))["ts"]
     assert said == datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def test_each_second_is_spelt_anew() -> None:
     written = log.Json()
-    said = [json.loads(written.line(at, "INFO", {}))["ts"] for at in (59.9, 59.95, 60.0, 59.9)]
+    said = [json.loads(written.line(at, "INFO", "e", {}))["ts"] for at in (59.9, 59.95, 60.0, 59.9)]
     assert said == [f"1970-01-01T00:{rest}Z" for rest in ("00:59.900", "00:59.950", "01:00.000", "00:59.900")]

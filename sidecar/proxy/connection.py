@@ -127,11 +127,14 @@ class Connection(asyncio.Protocol):
             self._refuse(refusal)
 
     def _read_head(self, data: bytes) -> bytes:
-        head = self._head = self._head or Head()
-        waited = not head.begun
-        data = head.feed(data)
-        if waited and head.begun:
+        head = self._head
+        if not head:
+            data = data.lstrip(b"\r\n")  # RFC 9112, 2.2: old clients end a body with an empty line
+            if not data:
+                return b""
+            head = self._head = Head()
             self._since = self.loop.time()
+        data = head.feed(data)
         if head.whole:
             self._head = None
             self._body = Chunked() if head.chunked else Counted(head.length)
@@ -259,7 +262,7 @@ class Connection(asyncio.Protocol):
         if self._lingers:
             return self._since + limits.linger
         if not self.cycle:
-            return self._since + (limits.head if self._head and self._head.begun else limits.idle)
+            return self._since + (limits.head if self._head else limits.idle)
         if self._body.over or self.cycle.expects:
             return NEVER
         return self._since + limits.body
@@ -267,7 +270,7 @@ class Connection(asyncio.Protocol):
     def _expire(self) -> None:
         if self.flow.read_paused:
             self._seek()
-        elif self._lingers or not (self.cycle or (self._head and self._head.begun)):
+        elif self._lingers or not (self.cycle or self._head):
             self.transport.close()
         else:
             self._refuse(_LATE)

@@ -51,8 +51,6 @@ class Head:
 
     def feed(self, data: bytes) -> bytes:
         """Takes its part of these bytes and gives the rest. Raises Refusal."""
-        if not self._size:
-            data = data.lstrip(b"\r\n")  # RFC 9112, 2.2: old clients end a body with an empty line
         seen = self._tail + data
         end = seen.find(_END)
         own = len(data) if end < 0 else end + len(_END) - len(self._tail)
@@ -70,10 +68,6 @@ class Head:
         elif end >= 0:
             raise _NOT_SPOKEN  # the preface of HTTP/2
         return data[own:]
-
-    @property
-    def begun(self) -> bool:
-        return self._size > 0
 
     def _parse(self, data: bytes) -> None:
         refusal = None

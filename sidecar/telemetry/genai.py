@@ -1,5 +1,6 @@
 """What a request is called in the GenAI conventions: the operation by its path, the provider by host or dialect."""
 
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 OPERATIONS = (
@@ -50,6 +51,7 @@ def operation(path: str) -> str:
     return "chat"
 
 
+@lru_cache(256)
 def provider(url: str, dialect: str) -> str:
     """`gen_ai.provider.name`: the telemetry's dialect, not who hosts the model."""
     host = "." + (urlsplit(url).hostname or "")
@@ -57,6 +59,7 @@ def provider(url: str, dialect: str) -> str:
     return known or DIALECTS.get(dialect, dialect) or "auto"
 
 
+@lru_cache(256)
 def address(url: str) -> tuple[str, int]:
     """`server.address` and `server.port` of a backend's url; empty and 0 where it has none."""
     parts = urlsplit(url)

@@ -30,6 +30,7 @@ class Teller(Protocol):
     def streaming(self, life: "Life") -> None: ...
     def called(self, life: "Life", call: ev.ToolCallEnd) -> None: ...
     def ended(self, life: "Life", now: float) -> None: ...
+    def upstream_headers(self, life: "Life") -> Headers: ...
 
 
 class Life:
@@ -40,7 +41,7 @@ class Life:
     """
 
     __slots__ = (
-        "_teller", "asked_upstream", "began", "bytes_in", "bytes_out", "choices", "chunks",
+        "_teller", "began", "bytes_in", "bytes_out", "choices", "chunks",
         "client_span", "dialect", "ended_at", "finishes", "first_at", "format", "gap_max", "gaps",
         "handed_at", "head_at", "head_status", "held", "invalid_tool_calls", "last_at", "method", "model", "operation",
         "outcome", "padding", "path", "pings", "reasoned", "request_id", "response_id", "response_model",
@@ -73,7 +74,6 @@ class Life:
         self._teller = teller
         self.server_span: Any = None
         self.client_span: Any = None
-        self.asked_upstream: Headers = []
         self.rule = self.route = self.dialect = self.model = self.format = self.operation = ""
         self.upstream: Backend | None = None
         self.stream = False
@@ -114,7 +114,7 @@ class Life:
 
     def upstream_headers(self) -> Headers:
         """What replaces the client's trace headers towards the backend; empty leaves them as they are."""
-        return self.asked_upstream
+        return self._teller.upstream_headers(self)
 
     def response_headers(self) -> Headers:
         """What the client is told to find this exchange again."""

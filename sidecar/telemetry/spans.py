@@ -14,7 +14,7 @@ from opentelemetry.util.types import AttributeValue
 
 from sidecar.policy.outcome import OUTCOMES
 from sidecar.telemetry import genai, names
-from sidecar.telemetry.life import Life
+from sidecar.telemetry.life import Headers, Life
 from sidecar.telemetry.trace import Asked, Trace, traceparent
 
 Attributes = dict[str, AttributeValue]
@@ -42,19 +42,25 @@ class Spans:
         life.sampled = context.trace_flags.sampled
 
     def routed(self, life: Life) -> None:
-        """Name the SERVER span; the backend's parent is this one until a stream has its own."""
+        """Name the SERVER span."""
         life.server_span.update_name(names.server_span(names.method(life.method), life.route))
-        self._pass_on(life, life.server_span)
 
     def streaming(self, life: Life) -> None:
-        """Open the CLIENT span; the backend's parent is this one if it has not been called yet."""
+        """Open the CLIENT span."""
         life.client_span = self._tracer.start_span(
             names.client_span(life.operation, life.model),
             otel.set_span_in_context(life.server_span),
             SpanKind.CLIENT,
             _call(life),
         )
-        self._pass_on(life, life.client_span)
+
+    def upstream_headers(self, life: Life) -> Headers:
+        """The backend's parent: the CLIENT span of what is known to be a stream, else the SERVER span."""
+        span: Span = life.server_span if life.client_span is None else life.client_span
+        context = span.get_span_context()
+        value = traceparent(life.trace_id, f"{context.span_id:016x}", context.trace_flags & 1)
+        state = [(b"tracestate", context.trace_state.to_header().encode())] if context.trace_state else []
+        return [(b"traceparent", value), *state]
 
     def ended(self, life: Life, now: float) -> None:
         """Tell everything and close both."""
@@ -62,13 +68,6 @@ class Spans:
         if life.client_span is not None:
             _close(life.client_span, life, _answer(life), end_ns)
         _close(life.server_span, life, _exchange(life), end_ns)
-
-    def _pass_on(self, life: Life, span: Span) -> None:
-        context = span.get_span_context()
-        value = traceparent(life.trace_id, f"{context.span_id:016x}", context.trace_flags & 1)
-        life.asked_upstream = [(b"traceparent", value)]
-        if context.trace_state:
-            life.asked_upstream.append((b"tracestate", context.trace_state.to_header().encode()))
 
 
 def _close(span: Span, life: Life, attributes: Attributes, end_ns: int) -> None:

@@ -14,7 +14,7 @@ from sidecar.telemetry import genai, log
 from sidecar.telemetry.export import Export
 from sidecar.telemetry.heartbeat import Heartbeat
 from sidecar.telemetry.histograms import Histograms
-from sidecar.telemetry.life import Life
+from sidecar.telemetry.life import Headers, Life
 from sidecar.telemetry.metrics import Metrics
 from sidecar.telemetry.spans import Spans, failure
 from sidecar.telemetry.trace import asked
@@ -116,6 +116,10 @@ class Telemetry:
         self._active[life.stream_id] = life
         if self._spans:
             self._spans.streaming(life)
+
+    def upstream_headers(self, life: Life) -> Headers:
+        """What makes the backend a child of its span; asked by the life."""
+        return self._spans.upstream_headers(life) if self._spans else []
 
     def called(self, life: Life, call: ToolCallEnd) -> None:
         """A tool call is whole; called by the life. Its name and arguments are the client's alone."""

@@ -24,8 +24,9 @@ class Room(AsyncExitStack):
     """`read` counts the bytes that the server has taken. Leaving fails where a task, a descriptor or a connection is
     left, where more errors than `errors` were logged, and where a log line holds the SECRET or a traceback."""
 
-    def __init__(self, app: App, limits: Limits | None = None, errors: int = 0) -> None:
+    def __init__(self, app: App, limits: Limits | None = None, errors: int = 0, address: str = "127.0.0.1:0") -> None:
         super().__init__()
+        self._address = address
         self.edge = server.uvicorn_config(app, limits)
         self.state = ServerState()
         self.lines: list[str] = []
@@ -38,7 +39,7 @@ class Room(AsyncExitStack):
         self.push_async_exit(self._leave)
         self.enter_context(Log(self.lines))
         self.edge.load()
-        sock = server.listen("127.0.0.1:0")
+        sock = server.listen(self._address)
         self.port: int = sock.getsockname()[1]
         listening = await asyncio.get_running_loop().create_server(self._connection, sock=sock)
         self.callback(listening.close)
@@ -117,6 +118,7 @@ async def told(scope: Any, receive: Any, send: Any) -> None:
         "method": scope["method"],
         "target": scope["extensions"]["sidecar.target"].decode("latin-1"),
         "path": scope["path"],
+        "ends": [scope["client"], scope["server"], scope["scheme"]],
         "headers": headers,
         "body": b"".join(parts).decode("latin-1"),
     }

@@ -1,5 +1,6 @@
 """What a client may send and what it may not: each to the byte, whole, byte by byte, and split at every place."""
 
+import asyncio
 import json
 from typing import NamedTuple
 
@@ -209,6 +210,18 @@ async def test_the_host_of_an_absolute_target_counts() -> None:
         await client.send(get(b"GET http://b:81/ HTTP/1.1"))
         heard = json.loads((await client.reply()).body)
         assert [value for name, value in heard["headers"] if name == "host"] == ["b:81"]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+async def test_both_ends_of_the_connection_are_told(host: str) -> None:
+    async with Room(told, address=f"[{host}]:0" if ":" in host else f"{host}:0") as room:
+        reader, writer = await asyncio.open_connection(host, room.port)
+        own = writer.get_extra_info("sockname")[:2]
+        writer.write(get(headers=HOST + b"Connection: close\r\n"))
+        heard = json.loads((await reader.read()).partition(b"\r\n\r\n")[2])
+        assert heard["ends"] == [[*own], [host, room.port], "http"]
+        writer.close()
+        await writer.wait_closed()
 
 
 async def test_trailers_are_no_headers() -> None:

@@ -22,6 +22,11 @@ def rules_of(config: Config, words: Words, built_in: Flags) -> Rules:
     return Source(Path(config), words=words).load() if config else Source(flags=built_in, words=words).load()
 
 
+def inwards(scope: Any) -> Any:
+    """The scope of a server that is not ours: "header names should be lowercased, but it is not required" (ASGI)."""
+    return {**scope, "headers": [(bytes(name).lower(), bytes(value)) for name, value in scope["headers"]]}
+
+
 def outwards(scope: Any, send: Any) -> Any:
     """`send` of a server that is not ours, which may speak HTTP/2 and may raise where its client is gone."""
     persists = scope.get("http_version", "1.1") == "1.1"

@@ -8,7 +8,7 @@ from typing import Any
 from sidecar import __version__
 from sidecar.policy.load import PROXYING, Flags
 from sidecar.proxy import app
-from sidecar.proxy.host import Config, outwards, rules_of
+from sidecar.proxy.host import Config, inwards, outwards, rules_of
 from sidecar.telemetry.telemetry import Telemetry
 
 
@@ -26,8 +26,11 @@ class Sidecar(app.Sidecar):
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1003, "reason": "WebSocket is not relayed"})
+        elif scope["type"] == "http":
+            scope = inwards(scope)
+            await super().__call__(scope, receive, outwards(scope, send))
         else:
-            await super().__call__(scope, receive, outwards(scope, send) if scope["type"] == "http" else send)
+            await super().__call__(scope, receive, send)
 
     @asynccontextmanager
     async def lifespan(self, host: Any = None) -> AsyncIterator[None]:

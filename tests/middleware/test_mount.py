@@ -88,6 +88,26 @@ async def test_the_backend_sees_the_path_below_the_mount(mount: str, target: str
         assert backend.talks[0].asked.first[1] == sent
 
 
+async def test_a_server_may_keep_the_case_of_names() -> None:
+    async with Backend(speak) as backend:
+        llm = Sidecar(yaml(backend))
+
+        async def cased(scope: Any, receive: Any, send: Any) -> None:
+            if scope["type"] == "http":
+                scope["headers"] = [[name.title(), value] for name, value in scope["headers"]]
+            await llm(scope, receive, send)
+
+        async with Host(cased, lifespan="off") as host:
+            lines = (JSON, "X-Stream-Format: openai", "Connection: x-named", "X-Named: a", "TE: trailers")
+            assert (await host.ask("POST", "/v1/x", *lines, body=ASK)).get("x-stream-format") == "openai"
+            await llm.aclose()
+        asked = backend.talks[0].asked
+        sent = [name for name, _ in asked.headers]
+        assert asked.body == ASK
+        assert (sent.count(b"host"), sent.count(b"content-length")) == (1, 1)
+        assert not {b"x-stream-format", b"x-named", b"te", b"connection"} & set(sent)
+
+
 async def test_rules_and_the_reserved_prefix_are_below_the_mount_too() -> None:
     rule = "rules: [{ name: a, match: { path: /v1/** }, policy: { format: openai } }]"
     async with Backend(speak) as backend, Host(mounted(yaml(backend, rule)), root_path="/outer") as host:

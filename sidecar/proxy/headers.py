@@ -1,4 +1,4 @@
-"""Which headers cross the proxy, each way, and which it adds."""
+"""Which headers cross the proxy, each way, and which it adds. All names are lower-case here."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -11,15 +11,15 @@ _HOP_BY_HOP = frozenset(
     b"connection keep-alive proxy-connection proxy-authenticate proxy-authorization te trailer transfer-encoding"
     b" upgrade http2-settings".split()
 )
-_OURS_IN = frozenset(b"x-stream-format host expect".split())
 _FORWARDING = frozenset(b"x-forwarded-for x-forwarded-host x-forwarded-proto forwarded via".split())
+_HEEDED = _HOP_BY_HOP | _FORWARDING | frozenset(b"x-stream-format host expect accept accept-encoding".split())
 _NOT_ON_STREAMS = frozenset(b"content-length content-encoding etag".split())
-_UNBUFFERED = [
-    (b"cache-control", b"no-cache, no-transform"),
-    (b"x-accel-buffering", b"no"),
-    (b"x-content-type-options", b"nosniff"),
-    (b"connection", b"keep-alive"),
-]
+_UNBUFFERED = {
+    b"cache-control": b"no-cache, no-transform",
+    b"x-accel-buffering": b"no",
+    b"x-content-type-options": b"nosniff",
+    b"connection": b"keep-alive",
+}
 _LISTS = {
     b"vary": b"Accept, X-Stream-Format",
     b"access-control-expose-headers": b"X-Stream-Format, X-Stream-Id, X-Request-Id",
@@ -27,37 +27,66 @@ _LISTS = {
 
 
 def get(headers: Iterable[Header], wanted: bytes) -> str:
-    """The first header of that name, or the empty string; all names are lower-case here, as ASGI has them."""
+    """The first header of that name, or the empty string."""
     for name, value in headers:
         if name == wanted:
             return value.decode("latin-1")
     return ""
 
 
-def end_to_end(headers: Iterable[Header]) -> list[Header]:
+def end_to_end(headers: list[Header]) -> list[Header]:
     """Without the hop-by-hop headers (RFC 9110, 7.6.1), those that `Connection` names included."""
-    headers = [(name.lower(), value) for name, value in headers]
-    named = {token.strip().lower() for name, value in headers if name == b"connection" for token in value.split(b",")}
-    return [(name, value) for name, value in headers if name not in _HOP_BY_HOP and name not in named]
+    options = [value for name, value in headers if name == b"connection"]
+    return _unnamed([header for header in headers if header[0] not in _HOP_BY_HOP], options)
+
+
+def _unnamed(headers: list[Header], options: list[bytes]) -> list[Header]:
+    """Without those that these values of `Connection` name."""
+    if options in ([], [b"keep-alive"]):
+        return headers
+    named = {token.strip().lower() for value in options for token in value.split(b",")}
+    return [header for header in headers if header[0] not in named]
 
 
 def to_backend(scope: Any, upstream: Upstream, authority: bytes, stream: bool, trace: list[Header]) -> list[Header]:
     """The request's headers for the backend. `authority` is the upstream url's; a length is the client's own."""
-    given: list[Header] = scope["headers"]
-    replaced = {name for name, _ in trace}
-    host = next((value for name, value in given if name == b"host"), b"")
-    out = [(b"host", {"upstream": authority, "preserve": host or authority}.get(upstream.host, upstream.host.encode()))]
-    for name, value in end_to_end(given):
-        if name in _OURS_IN or name in _FORWARDING or name in replaced or (stream and name == b"accept-encoding"):
-            continue
-        out.append((name, _unwished(value) if name == b"accept" else value))
+    host = b""
+    kept: list[Header] = []
+    options: list[bytes] = []
+    before: dict[bytes, list[bytes]] = {}
+    for header in scope["headers"]:
+        name, value = header
+        if name not in _HEEDED:
+            kept.append(header)
+        elif name == b"host":
+            host = host or value
+        elif name == b"accept":
+            kept.append((name, _unwished(value)))
+        elif name == b"accept-encoding" and not stream:
+            kept.append(header)
+        elif name == b"connection":
+            options.append(value)
+        elif name in _FORWARDING:
+            before.setdefault(name, []).append(value)
+    kept = _unnamed(kept, options)
+    if trace:
+        replaced = dict(trace)
+        kept = [header for header in kept if header[0] not in replaced]
     if stream:
-        out.append((b"accept-encoding", b"identity"))
-    return out + _forwarding(scope, given, host) + trace
+        kept.append((b"accept-encoding", b"identity"))
+    return [(b"host", _host(upstream, authority, host)), *kept, *_forwarding(scope, host, before), *trace]
+
+
+def _host(upstream: Upstream, authority: bytes, given: bytes) -> bytes:
+    if upstream.host == "upstream":
+        return authority
+    return (given or authority) if upstream.host == "preserve" else upstream.host.encode()
 
 
 def _unwished(accept: bytes) -> bytes:
     """Without the format that the client wishes, which is for us alone."""
+    if b"profile" not in accept.lower():
+        return accept
     kinds = []
     for kind in accept.split(b","):
         name, *parameters = kind.split(b";")
@@ -68,28 +97,27 @@ def _unwished(accept: bytes) -> bytes:
     return b",".join(kinds)
 
 
-def _forwarding(scope: Any, given: list[Header], host: bytes) -> list[Header]:
+def _forwarding(scope: Any, host: bytes, before: dict[bytes, list[bytes]]) -> Iterable[Header]:
+    """What tells the backend of the client. `before` is what proxies before us said."""
     client = scope.get("client")
-    address = (client[0] if client else "unknown").encode()
-    before: dict[bytes, list[bytes]] = {}
-    for name, value in given:
-        if name in _FORWARDING:
-            before.setdefault(name, []).append(value)
-
-    def add(name: bytes, value: bytes) -> Header:
-        return name, b", ".join([*before.get(name, ()), value])
-
-    node = b'"[%s]"' % address if b":" in address else address
-    element = b'for=%s;host="%s";proto=%s' % (node, host.translate(None, b'"\\'), scope["scheme"].encode())
-    out = [add(b"x-forwarded-for", address), add(b"forwarded", element)]
-    # a proxy before us knew the client's own words better
-    out.append((b"x-forwarded-host", before.get(b"x-forwarded-host", [host])[0]))
-    out.append((b"x-forwarded-proto", before.get(b"x-forwarded-proto", [scope["scheme"].encode()])[0]))
-    out.append(add(b"via", scope["http_version"].encode() + b" sidecar"))
-    return out
+    address: bytes = client[0].encode() if client else b"unknown"
+    scheme: bytes = scope["scheme"].encode()
+    node = b'"[%b]"' % address if b":" in address else address
+    said = {
+        b"x-forwarded-for": address,
+        b"forwarded": b'for=%b;host="%b";proto=%b' % (node, host.translate(None, b'"\\'), scheme),
+        b"x-forwarded-host": host,
+        b"x-forwarded-proto": scheme,
+        b"via": scope["http_version"].encode() + b" sidecar",
+    }
+    for name, values in before.items():
+        # the first of them knew the client's own words better
+        knew = name in (b"x-forwarded-host", b"x-forwarded-proto")
+        said[name] = values[0] if knew else b", ".join([*values, said[name]])
+    return said.items()
 
 
-def plain(answer: Iterable[Header], own: list[Header]) -> list[Header]:
+def plain(answer: list[Header], own: list[Header]) -> list[Header]:
     """The headers of an answer that passes untouched; ours only where the backend sent none of that name."""
     out = _under(end_to_end(answer), own)
     names = {name for name, _ in out}
@@ -97,19 +125,24 @@ def plain(answer: Iterable[Header], own: list[Header]) -> list[Header]:
 
 
 def on_stream(
-    answer: Iterable[Header], own: list[Header], policy: Policy, format: str, content_type: bytes | None
+    answer: list[Header], own: list[Header], policy: Policy, format: str, content_type: bytes | None
 ) -> list[Header]:
     """The headers of a stream: the backend's, without what cannot be true of it, and what keeps it unbuffered."""
-    given = [(name, value) for name, value in _under(end_to_end(answer), own) if name not in _NOT_ON_STREAMS]
-    own = [(name, value) for name, value in own if name != b"x-request-id" or not get(given, b"x-request-id")]
-    ours = [header for header in own if header[0] not in _LISTS] + [(b"x-stream-format", format.encode())]
+    given = _under(end_to_end(answer), own)
+    ours = {name: value for name, value in own if name not in _LISTS}
+    if get(given, b"x-request-id"):
+        ours.pop(b"x-request-id", None)
+    ours[b"x-stream-format"] = format.encode()
     if policy.headers == "on":
-        ours += _UNBUFFERED
+        ours.update(_UNBUFFERED)
     if content_type:
-        ours.append((b"content-type", content_type))
-    ours += [_joined(name, given + own, value) for name, value in _LISTS.items()]
-    replaced = {name for name, _ in ours}
-    return [(name, value) for name, value in given if name not in replaced] + ours
+        ours[b"content-type"] = content_type
+    lists = [header for header in (*given, *own) if header[0] in _LISTS]
+    for name, value in _LISTS.items():
+        others = [each for of, each in lists if of == name]
+        ours[name] = _joined([*others, value]) if others else value
+    kept = [header for header in given if header[0] not in ours and header[0] not in _NOT_ON_STREAMS]
+    return [*kept, *ours.items()]
 
 
 def _under(given: list[Header], own: list[Header]) -> list[Header]:
@@ -119,10 +152,10 @@ def _under(given: list[Header], own: list[Header]) -> list[Header]:
     return [(name, value) for name, value in given if not name.startswith(b"access-control-")]
 
 
-def _joined(name: bytes, given: list[Header], value: bytes) -> Header:
-    """One header out of all of that name, and our value; a word stands once."""
+def _joined(values: list[bytes]) -> bytes:
+    """One list out of all; a word stands once."""
     words: dict[bytes, bytes] = {}
-    for each in [*(v for n, v in given if n == name), value]:
-        for word in each.split(b","):
+    for value in values:
+        for word in value.split(b","):
             words.setdefault(word.strip().lower(), word.strip())
-    return name, b", ".join(filter(None, words.values()))
+    return b", ".join(filter(None, words.values()))

@@ -16,7 +16,7 @@ Rest = Callable[[], Awaitable[bool]]
 
 def framing(request: list[Header], body: Body) -> list[Header]:
     """The header that says where a request's body ends, as its client said it; none where the client sent no body."""
-    given = [(name, value) for name, value in request if name.lower() == b"content-length"]
+    given = [header for header in request if header[0] == b"content-length"]
     if not isinstance(body, bytes):
         return given or [(b"transfer-encoding", b"chunked")]
     return [(b"content-length", b"%d" % len(body))] if given or body else []
@@ -55,7 +55,8 @@ class Answer(Protocol):
 
 
 class Transport(Protocol):
-    """The connections to one backend. `target` is the whole one, `patience` is for the connection alone."""
+    """The connections to one backend. `target` is the whole one, `patience` is for the connection alone; names of
+    headers are lower-case."""
 
     async def ask(self, method: str, target: bytes, request: list[Header], body: Body, patience: float) -> Answer:
         """The head of the answer is here when this returns. Raises Failure."""

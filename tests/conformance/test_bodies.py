@@ -350,11 +350,11 @@ async def test_a_target_goes_out_as_it_is(target: bytes) -> None:
 
 async def test_framing_is_the_transports() -> None:
     given = [
-        (b"Content-Length", b"7"),
-        (b"Content-Length", b"8"),
+        (b"content-length", b"7"),
+        (b"content-length", b"8"),
         (b"transfer-encoding", b"gzip"),
-        (b"Expect", b"100-continue"),
-        (b"X-A", b"b"),
+        (b"expect", b"100-continue"),
+        (b"x-a", b"b"),
     ]
     async with meeting("lean", digest) as met:
         assert await met.whole("POST", b"{}", *given) == said("2", b"{}")
@@ -363,6 +363,30 @@ async def test_framing_is_the_transports() -> None:
             (b"x-a", b"b"),
             (b"content-length", b"2"),
         ]
+
+
+@pytest.mark.parametrize("body", [b"", b"{}"])
+@pytest.mark.parametrize(
+    "header",
+    [
+        (b"Content-Length", b"2"),
+        (b"CONTENT-LENGTH", b"0"),
+        (b"Transfer-Encoding", b"chunked"),
+        (b"Expect", b"100-continue"),
+        (b"content-length: 2\r\nx-a", b"b"),
+        (b"content-length: 2", b"3"),
+        (b"transfer-encoding: chunked", b""),
+        (b"x-a", b"b\r\ncontent-length: 2"),
+        (b"x-a", b"b\ntransfer-encoding: chunked"),
+        (b"x-a", b"b\r\n"),
+    ],
+)
+async def test_no_name_and_no_value_frames(header: tuple[bytes, bytes], body: bytes) -> None:
+    async with meeting("lean", digest) as met:
+        with pytest.raises(Failure) as failure:
+            await met.ask("POST", body, header)
+        assert failure.value.outcome == "rejected"
+        assert met.backend.talks == []
 
 
 @pytest.mark.parametrize("lengths", [[b"3", b"3"], [b"3", b"4"], [b"+3"], [b"3, 3"], [b""], [b"1" * 19]])

@@ -2,13 +2,13 @@
 
 import asyncio
 from collections import deque
-from contextlib import ExitStack
 
 from sidecar.proxy.answer import Body, Failure
 from sidecar.proxy.dial import Dialer
 from sidecar.proxy.headers import Header
-from sidecar.proxy.http1 import Connection, Unanswered
-from sidecar.proxy.outgoing import Outgoing, outgoing
+from sidecar.proxy.http1 import Connection
+from sidecar.proxy.incoming import Unanswered
+from sidecar.proxy.outgoing import outgoing
 
 IDLE_S = 4.0
 """How long a connection is kept idle: less than uvicorn and Node (5 s) keep theirs."""
@@ -36,11 +36,13 @@ class Pool:
         message = outgoing(method, target, request, body)
         connection = self._take() or await self._dial(patience)
         try:
-            return await self._exchange(connection, message)
+            await connection.ask(message)
         except Unanswered:
             if not connection.used or not _repeatable(method, request, body):
                 raise
-        return await self._exchange(await self._dial(patience), message)
+            connection = await self._dial(patience)
+            await connection.ask(message)
+        return PooledAnswer(connection, self)
 
     async def retire(self) -> None:
         """Close what is idle now, and the others when their answers are over."""
@@ -53,7 +55,7 @@ class Pool:
     def release(self, connection: Connection) -> None:
         """Take a connection back: to be used again, or, where the exchange is not over, to be broken."""
         if self._retired or not connection.rest():
-            connection.abort()
+            connection.drop()
             return
         loop = asyncio.get_running_loop()
         connection.idle_since = loop.time()
@@ -87,14 +89,6 @@ class Pool:
         except OSError as error:
             raise Failure("connect_failed", f"{self._name} cannot be reached: {error}") from error
 
-    async def _exchange(self, connection: Connection, message: Outgoing) -> "PooledAnswer":
-        with ExitStack() as undo:
-            undo.callback(connection.abort)
-            connection.ask(message)
-            await connection.answered()
-            undo.pop_all()
-        return PooledAnswer(connection, self)
-
     def _lost(self, connection: Connection) -> None:
         if connection in self._idle:
             self._idle.remove(connection)
@@ -103,9 +97,11 @@ class Pool:
 class PooledAnswer:
     """An answer on a connection of a pool, which takes the connection back when the answer is closed."""
 
+    __slots__ = ("_connection", "_pool", "flow", "headers", "read", "status")
+
     def __init__(self, connection: Connection, pool: Pool) -> None:
-        self.status = connection.status
-        self.headers = connection.headers
+        self.status = connection.answer.status
+        self.headers = connection.answer.headers
         self.read = connection.read  # the connection's own: one coroutine a chunk, not two
         self.flow = connection.flow
         self._connection: Connection | None = connection
@@ -134,5 +130,5 @@ def _repeatable(method: str, headers: list[Header], body: Body) -> bool:
     NOT automatically retry non-idempotent requests" (RFC 9110, 9.2.2), so a POST is not, as in nginx and in Go, unless
     its key makes it idempotent; that the kernel is asked before each use makes this a matter of one flight time.
     """
-    safe = method in _IDEMPOTENT or any(name.lower() == b"idempotency-key" for name, _ in headers)
+    safe = method in _IDEMPOTENT or any(name == b"idempotency-key" for name, _ in headers)
     return safe and isinstance(body, bytes)

@@ -2,6 +2,8 @@
 
 import asyncio
 import zlib
+from collections.abc import Coroutine
+from typing import Any
 from urllib.parse import urlsplit
 
 from sidecar.policy.config import Timeouts, Upstream
@@ -42,9 +44,11 @@ class Backend:
         else:
             self._transport = Stock(upstream.name, upstream.url)
 
-    async def ask(self, method: str, target: bytes, request: list[Header], body: Body, timeouts: Timeouts) -> Answer:
-        """The head of the answer is here when this returns. Raises Failure."""
-        return await self._transport.ask(method, target, request, body, timeouts.connect)
+    def ask(
+        self, method: str, target: bytes, request: list[Header], body: Body, timeouts: Timeouts
+    ) -> Coroutine[Any, Any, Answer]:
+        """The head of the answer is here when this is awaited. Raises Failure."""
+        return self._transport.ask(method, target, request, body, timeouts.connect)
 
     async def retire(self) -> None:
         """No new request comes; the connections close when the last answer is over."""

@@ -24,14 +24,13 @@ from sidecar.stream.events import (
     ToolCallEnd,
     Usage,
 )
-from sidecar.stream.framing import Frame, Framing, Text
+from sidecar.stream.framing import Frame
 from sidecar.stream.reader import Reader
 from sidecar.stream.refrain import Refrain
 from sidecar.stream.shapes import Shape
 from sidecar.stream.snapshots import Snapshots
-from sidecar.stream.sniff import Sniff
-from sidecar.stream.sse import SSE
-from sidecar.stream.think import Thinking
+from sidecar.stream.sniff import framing
+from sidecar.stream.think import Thoughts
 from sidecar.stream.toolcalls import MAX_ARGUMENTS, MAX_CALLS, Parse, ToolCalls
 
 MAX_CHOICES = 128
@@ -60,9 +59,9 @@ class StreamParser:
         self.done = False
         self.finish_reason = ""
         self._parse = parse
-        self._framing = _framing(dialect, event_stream)
+        self._framing = framing(dialect, event_stream)
         self._reader = Reader(dialect, self._framing, shape)
-        self._thinking: dict[int, Thinking] | None = {} if think else None
+        self._thoughts = Thoughts() if think else None
         self._refrain = None if think else Refrain()
         self._started = False
         self._finished: dict[int, bool] = {}  # choice -> it said why it finished
@@ -98,9 +97,11 @@ class StreamParser:
         for frame in frames:
             if frame.data is not None or frame.fault or frame.name:
                 self._frame(frame, events)
-        if refrain:
-            learned = refrain.learn(chunk, frames, events)
-            if refrain.hopeless or (learned and not dialects.has_refrain(self.dialect)):
+        if refrain and self.dialect != "auto":
+            keys = dialects.refrain(self.dialect)
+            if keys is not None:
+                refrain.learn(chunk, frames, events, keys)
+            if keys is None or refrain.hopeless:
                 self._refrain = None
         return events, frames
 
@@ -140,7 +141,7 @@ class StreamParser:
         for event in self._reader.read(frame, self._started):
             if self.done:
                 return
-            if type(event) is TextDelta and event.choice in self._finished and self._thinking is None:
+            if type(event) is TextDelta and event.choice in self._finished and not self._thoughts:
                 events.append(event)
             else:
                 self._emit(event, events)
@@ -165,17 +166,10 @@ class StreamParser:
 
     def _text(self, event: TextDelta | ReasoningDelta, events: list[Event]) -> None:
         self._finished.setdefault(event.choice, False)
-        if self._thinking is None or type(event) is not TextDelta or event.refusal:
+        if not self._thoughts or type(event) is not TextDelta or event.refusal:
             events.append(event)
         else:
-            thinking = self._thinking.setdefault(event.choice, Thinking())
-            _thought(thinking.feed(event.text), event.choice, events)
-
-    def _thought_all(self, events: list[Event], choice: int | None = None) -> None:
-        """What was held back of a choice, or of all, because it might have become a tag."""
-        for number, thinking in (self._thinking or {}).items():
-            if choice in (None, number):
-                _thought(thinking.flush(), number, events)
+            events += self._thoughts.split(event)
 
     def _snapshot(self, event: TextSnapshot, events: list[Event]) -> None:
         self._snapshots = self._snapshots or Snapshots()
@@ -206,8 +200,8 @@ class StreamParser:
     def _finish(self, event: Finish, events: list[Event]) -> None:
         if self._finished.get(event.choice):
             return
-        if self._thinking:
-            self._thought_all(events, event.choice)
+        if self._thoughts:
+            events += self._thoughts.rest(event.choice)
         self._finished[event.choice] = True
         if calls := self._tool_calls.get(event.choice):
             events += calls.end_all(cut=False)
@@ -219,7 +213,8 @@ class StreamParser:
         events.append(event)
 
     def _error(self, event: Error, events: list[Event]) -> None:
-        self._thought_all(events)
+        if self._thoughts:
+            events += self._thoughts.rest()
         for calls in self._tool_calls.values():
             events += calls.end_all(cut=True)
         events.append(event)
@@ -247,16 +242,6 @@ _HANDLERS: dict[type[Event], Callable[[StreamParser, Any, list[Event]], None]] =
     Error: StreamParser._error,
     End: StreamParser._end,
 }
-
-
-def _framing(dialect: str, event_stream: bool) -> Framing:
-    if dialect == "text":  # any of it is text, JSON too, so nothing can be told from its first bytes
-        return SSE() if event_stream else Text()
-    return Sniff(event_stream, dialect in ("auto", "homemade"))
-
-
-def _thought(told: list[tuple[bool, str]], choice: int, events: list[Event]) -> None:
-    events += [ReasoningDelta(text, choice) if thoughts else TextDelta(text, choice) for thoughts, text in told]
 
 
 def _complete(data: bytes) -> bool:

@@ -118,3 +118,10 @@ class Sniff:
         """An array of objects, or text that happens to begin with a bracket."""
         first = body[1:].lstrip()[:1]
         return None if not first else JSONArray() if first in (b"{", b"]") else self._unframed()
+
+
+def framing(dialect: str, event_stream: bool) -> Framing:
+    """The framing of a body in this dialect, or in any; `event_stream` is what the content type says."""
+    if dialect == "text":  # any of it is text, JSON too, so nothing can be told from its first bytes
+        return SSE() if event_stream else Text()
+    return Sniff(event_stream, dialect in ("auto", "homemade"))

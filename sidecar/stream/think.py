@@ -1,8 +1,31 @@
 """Reasoning that a model wrote into its answer, between `<think>` and `</think>`, told apart while it comes."""
 
+from sidecar.stream.events import ReasoningDelta, TextDelta
+
 _OPEN, _CLOSE = "<think>", "</think>"
 _BLANKS = 4096
 """Characters before the first word that may wait for a tag."""
+
+
+class Thoughts:
+    """One stream's, of all its choices."""
+
+    def __init__(self) -> None:
+        self._choices: dict[int, Thinking] = {}
+
+    def split(self, said: TextDelta) -> list[TextDelta | ReasoningDelta]:
+        """What can be told of this text, and of what was held back of its choice."""
+        thinking = self._choices.setdefault(said.choice, Thinking())
+        return _events(thinking.feed(said.text), said.choice)
+
+    def rest(self, choice: int | None = None) -> list[TextDelta | ReasoningDelta]:
+        """What was held back of a choice, or of all, because it might have become a tag."""
+        held = [(n, thinking) for n, thinking in self._choices.items() if choice in (None, n)]
+        return [event for n, thinking in held for event in _events(thinking.flush(), n)]
+
+
+def _events(told: list[tuple[bool, str]], choice: int) -> list[TextDelta | ReasoningDelta]:
+    return [ReasoningDelta(text, choice) if thoughts else TextDelta(text, choice) for thoughts, text in told]
 
 
 class Thinking:

@@ -10,8 +10,9 @@ To add one, say `foo-chat`:
 
    and where a client may speak it too (so that a passed-through stream can be pinged and can end in an error):
    `PATHS` (endings of request paths; or `speaks(path, query)`), `PING` (bytes) and `error_frame(error)` (bytes).
-   `ENDS_OPEN = True`: it has no end mark. `REFRAIN = True`: its decoder keeps nothing of a frame of text, so that one
-   with other words need not be decoded (`stream/refrain.py`).
+   `ENDS_OPEN = True`: it has no end mark. `REFRAIN = ()`: its decoder keeps nothing of a frame of text, so that one
+   with other words need not be decoded (`stream/refrain.py`); in it are the keys that the decoder never reads and whose
+   values change in each frame.
    What a dialect does not say, it leaves out. Add the name to `ORDER`.
    A stream of small objects of one shape is a page of pointers: see `shapes.Shape`, and `tgi.py` for one.
 3. `sidecar decode --dialect foo-chat --json tests/fixtures/foo-chat/basic.sse > .../basic.events.jsonl`, and read it.
@@ -129,9 +130,10 @@ def ping(name: str) -> bytes:
     return bytes(getattr(load(name), "PING", b"")) if name in ORDER else b""
 
 
-def has_refrain(name: str) -> bool:
-    """Whether a frame of text means the same whatever came before it."""
-    return name in ORDER and getattr(load(name), "REFRAIN", False)
+@cache
+def refrain(name: str) -> tuple[str, ...] | None:
+    """The keys whose values mean nothing, where a frame of text means the same whatever came before it; else None."""
+    return getattr(load(name), "REFRAIN", None) if name in ORDER else None
 
 
 def bears_comments(name: str) -> bool:

@@ -30,7 +30,7 @@ from sidecar.stream.reasons import canonical
 
 PATHS = ("/v1/messages",)
 PING = b'event: ping\ndata: {"type": "ping"}\n\n'
-REFRAIN = True
+REFRAIN: tuple[str, ...] = ()
 
 
 class _Block(msgspec.Struct, gc=False):

@@ -34,6 +34,7 @@ _STEPS = (
     *("creating model", "creating new layer", "parsing modelfile", "parsing GGUF", "gathering model", "converting "),
 )
 PATHS = ("/api/chat", "/api/generate")
+REFRAIN = ("created_at",)
 
 
 class _Function(msgspec.Struct, gc=False):

@@ -28,7 +28,7 @@ from sidecar.stream.reasons import canonical
 
 PATHS = ("/chat/completions", "/completions")
 PING = b": ping\n\n"
-REFRAIN = True
+REFRAIN = ("obfuscation",)
 
 
 class _Function(msgspec.Struct, gc=False):

@@ -30,6 +30,7 @@ from sidecar.stream.reasons import canonical
 
 PATHS = ("/responses",)
 PING = b": ping\n\n"
+REFRAIN = ("obfuscation", "sequence_number")
 
 _FINAL = {"completed", "incomplete", "failed", "cancelled"}
 

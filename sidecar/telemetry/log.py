@@ -26,9 +26,14 @@ def setup(stream: TextIO, level: str = "info") -> None:
         logging.getLogger(name).setLevel(logging.WARNING)  # they say headers at debug, Authorization among them
 
 
+def heard(level: int) -> bool:
+    """Whether an event of this level is written at all."""
+    return _log.isEnabledFor(level)
+
+
 def event(level: int, name: str, **fields: Any) -> None:
     """Log what happened; `fields` are JSON values and follow `ts`, `level` and `event`."""
-    if _log.isEnabledFor(level):
+    if heard(level):
         match [*_log.handlers, *logging.root.handlers]:
             case [Lines() as lines]:
                 lines.say(level, name, fields)

@@ -144,11 +144,12 @@ class Telemetry:
 
 
 def _tell(life: Life, now: float) -> None:
-    failed = failure(life)
+    level = logging.WARNING if failure(life) else logging.INFO if life.stream else logging.DEBUG
+    if not log.heard(level):
+        return
     if life.stream:
-        log.event(logging.WARNING if failed else logging.INFO, "stream", **_line(life, now))
+        log.event(level, "stream", **_line(life, now))
     else:
-        level = logging.WARNING if failed else logging.DEBUG
         log.event(level, "request", method=life.method[:32], path=life.path[:200], **_line(life, now))
 
 

@@ -79,7 +79,7 @@ class Json(logging.Formatter):
 
 
 class Lines(logging.StreamHandler[TextIO]):
-    """Writes JSON lines. An event needs no record: 4 us, where stdlib logging takes 13 for the same line."""
+    """Writes JSON lines. An event needs no record: 6 us, where stdlib logging takes 12 for the same line."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)

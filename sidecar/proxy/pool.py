@@ -2,8 +2,9 @@
 
 import asyncio
 from collections import deque
+from typing import Never
 
-from sidecar.proxy.answer import Body, Failure
+from sidecar.proxy.answer import Body, Failure, Rest, Take
 from sidecar.proxy.dial import Dialer
 from sidecar.proxy.headers import Header
 from sidecar.proxy.http1 import Connection
@@ -115,11 +116,11 @@ class PooledAnswer:
         """Free the connection; before the answer's end the backend sees it break at once."""
         connection, self._connection = self._connection, None
         if connection:
-            self.read = _closed
+            self.read = self.flow = _closed
             self._pool.release(connection)
 
 
-async def _closed() -> bytes:
+async def _closed(take: Take | None = None, rest: Rest | None = None) -> Never:
     raise Failure("truncated", "the answer was closed")
 
 

@@ -32,6 +32,10 @@ async def silent(talk: Talk) -> None:
     await talk.closed.wait()
 
 
+async def nothing() -> bool:
+    return False
+
+
 @over_both
 async def test_one_after_another_on_one_connection(transport: str) -> None:
     async with meeting(transport, hello) as met:
@@ -255,7 +259,8 @@ async def test_a_closed_answer_reads_nothing_of_the_next() -> None:
         await drained(first)
         second = await met.ask()
         assert met.backend.connections == 1
-        with pytest.raises(Failure, match="was closed"):
-            await first.read()
+        for reading in (first.read(), first.flow(bool, nothing)):
+            with pytest.raises(Failure, match="was closed"):
+                await reading
         await first.aclose()
         assert await drained(second) == b"hello"

@@ -16,10 +16,12 @@ Rest = Callable[[], Awaitable[bool]]
 
 def framing(request: list[Header], body: Body) -> list[Header]:
     """The header that says where a request's body ends, as its client said it; none where the client sent no body."""
+    if body and isinstance(body, bytes):
+        return [(b"content-length", b"%d" % len(body))]
     given = [header for header in request if header[0] == b"content-length"]
     if not isinstance(body, bytes):
         return given or [(b"transfer-encoding", b"chunked")]
-    return [(b"content-length", b"%d" % len(body))] if given or body else []
+    return [(b"content-length", b"0")] if given else []
 
 
 class Failure(Exception):

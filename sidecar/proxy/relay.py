@@ -86,7 +86,7 @@ class Relay:
                 if not downstream.started and len(early) <= MAX_EARLY:
                     early.extend(chunk)
                 events, frames = parser.feed(chunk)
-                life.received(len(chunk))
+                life.bytes_in += len(chunk)
                 life.observe(events, now)
                 if parser.done or not patience.committed or not downstream.started:
                     self._held = partial(self._say, *self._hear(events, frames))

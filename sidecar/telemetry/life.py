@@ -36,7 +36,7 @@ class Teller(Protocol):
 class Life:
     """Counts one exchange; tells it once, at the end.
 
-    `observe`, `received` and `delivered` run for every chunk: they count and compare, nothing else.
+    `observe` and `delivered` run for every chunk: they count and compare, nothing else; `bytes_in` the relay counts.
     `dialect`, `upstream` and `unknown_frames` may be set again when they become known; the last values are told.
     """
 
@@ -130,10 +130,6 @@ class Life:
         """The backend's status line is here; of several attempts the last counts."""
         self.head_status = status
         self.head_at = now
-
-    def received(self, nbytes: int) -> None:
-        """Bytes came from the backend."""
-        self.bytes_in += nbytes
 
     def observe(self, events: Iterable[Event], now: float) -> None:
         """The events of one read, and when the read returned."""

@@ -52,7 +52,7 @@ def answered(told: Telemetry, *headers: tuple[bytes, bytes], model: str = "gpt-4
     """A stream of four chunks at 100.5, 100.6, 100.7 and 101.0, not ended yet."""
     life = routed(told, *headers, model=model)
     life.head(200, 100.4)
-    life.received(1000)
+    life.bytes_in += 1000
     life.observe([ev.Start(model="gpt-4o-2024", id="chatcmpl-1")], 100.4)
     life.pinged(8)
     life.padded(256)

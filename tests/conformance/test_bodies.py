@@ -178,6 +178,26 @@ async def test_a_refusal_outlives_the_reset_that_follows_it() -> None:
         await refusing
 
 
+async def test_an_upload_goes_on_after_an_interim_answer_and_the_refusal_of_another() -> None:
+    async def continues(talk: Talk) -> None:
+        await talk.send(answer(b"", status=404))
+        await talk.reader.readuntil(b"\r\n\r\n")
+        await talk.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+        go.set()
+        await talk.send(answer(await talk.reader.readuntil(END)))
+
+    async def body() -> AsyncIterator[bytes]:
+        await go.wait()
+        await turns(20)
+        yield b"one"
+
+    go = asyncio.Event()
+    async with meeting("lean", continues, bodies=False) as met:
+        assert await met.whole() == b""
+        assert await drained(await met.ask("POST", body())) == chunk(b"one") + END
+        assert met.backend.connections == 1
+
+
 async def test_an_early_whole_answer_ends_the_upload() -> None:
     async def early(talk: Talk) -> None:
         await talk.send(answer(b"enough"))

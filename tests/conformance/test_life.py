@@ -128,17 +128,21 @@ async def test_a_connection_that_the_backend_ended_while_idle_is_not_used(transp
         assert met.backend.connections == 3
 
 
-async def test_a_connection_that_spoke_while_idle_is_not_used() -> None:
+@pytest.mark.parametrize(
+    "says", [answer(b"poison"), b"HT", b"\r\n"], ids=["an answer", "its beginning", "an empty line"]
+)
+async def test_a_connection_that_spoke_while_idle_is_not_used(says: bytes) -> None:
     async def chatty(talk: Talk) -> None:
         await hello(talk)
         await go.wait()
-        await talk.send(answer(b"poison"))
+        await talk.send(says)
 
     go = asyncio.Event()
     async with meeting("lean", chatty) as met:
         assert await met.whole() == b"hello"
         go.set()
-        await (await met.backend.talk()).closed.wait()
+        async with asyncio.timeout(1):
+            await (await met.backend.talk()).closed.wait()
         assert await met.whole("POST", b"{}") == b"hello"
         assert met.backend.connections == 2
 

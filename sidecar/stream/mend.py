@@ -44,11 +44,11 @@ def fitted(data: bytes, wrong: str) -> bytes:
         for step in way:
             holder = holder[step]
         holder[last] = _of_type(holder[last], right)
-    except (ValueError, LookupError, TypeError, RecursionError):  # said of another form of the data
+        if holder[last] is None and "null" not in right:
+            del holder[last]
+        return msgspec.json.encode(said)
+    except (ValueError, LookupError, TypeError, RecursionError):  # said of another form of the data, or too deep
         return b""
-    if holder[last] is None and "null" not in right:
-        del holder[last]
-    return msgspec.json.encode(said)
 
 
 def is_marked(data: bytes | None) -> bool:

@@ -10,11 +10,13 @@ from typing import Any
 import msgspec
 
 from sidecar.stream import counts, dialects, pointers, snapshots
+from sidecar.stream.depth import is_deep
 from sidecar.stream.dialects import generic
 from sidecar.stream.events import (
     End,
     Error,
     Event,
+    Extension,
     Finish,
     ReasoningDelta,
     Start,
@@ -126,10 +128,9 @@ class StreamParser:
     def _close(self, clean: bool, events: list[Event]) -> None:
         if self.finished or (clean and (self._reader.plain or (self._started and dialects.ends_open(self.dialect)))):
             self._emit(End(), events)
-        elif self._started or not clean:
-            self._emit(Error("truncated", "the backend's answer broke off before its end"), events)
         else:
-            self._emit(Error("truncated", "the backend's answer was empty"), events)
+            what = "broke off before its end" if self._started or not clean else "was empty"
+            self._emit(Error("truncated", f"the backend's answer {what}"), events)
 
     def _frame(self, frame: Frame, events: list[Event]) -> None:
         if self.done:
@@ -143,8 +144,10 @@ class StreamParser:
                 return
             if type(event) is TextDelta and event.choice in self._finished and not self._thoughts:
                 events.append(event)
-            else:
-                self._emit(event, events)
+                continue
+            if type(event) is Extension and is_deep(event.value):
+                event = Extension(event.name, (frame.data or b"").decode("utf-8", "replace"))
+            self._emit(event, events)
 
     def _emit(self, event: Event, events: list[Event]) -> None:
         if type(event) is Start:
@@ -200,8 +203,7 @@ class StreamParser:
     def _finish(self, event: Finish, events: list[Event]) -> None:
         if self._finished.get(event.choice):
             return
-        if self._thoughts:
-            events += self._thoughts.rest(event.choice)
+        events += self._thoughts.rest(event.choice) if self._thoughts else []
         self._finished[event.choice] = True
         if calls := self._tool_calls.get(event.choice):
             events += calls.end_all(cut=False)
@@ -213,8 +215,7 @@ class StreamParser:
         events.append(event)
 
     def _error(self, event: Error, events: list[Event]) -> None:
-        if self._thoughts:
-            events += self._thoughts.rest()
+        events += self._thoughts.rest() if self._thoughts else []
         for calls in self._tool_calls.values():
             events += calls.end_all(cut=True)
         events.append(event)

@@ -1,11 +1,12 @@
 """Tool calls in the making: fragments are gathered as text and parsed exactly once, when the call ends."""
 
-import re
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
+from sidecar.stream.brackets import Brackets
+from sidecar.stream.depth import is_deep
 from sidecar.stream.events import ToolCallDelta, ToolCallEnd
 
 MAX_ARGUMENTS = 16 << 20
@@ -16,12 +17,9 @@ MAX_CALLS = 4096
 
 Parse = Callable[[str], Any]
 
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
-_BRACKET = re.compile("[{}]")
-
 
 class _Call:
-    __slots__ = ("fragments", "given_id", "id", "name", "number", "open", "texts")
+    __slots__ = ("_brackets", "_seen", "fragments", "given_id", "id", "name", "number", "open", "texts")
 
     def __init__(self, number: int, given_id: str) -> None:
         self.number = number
@@ -31,6 +29,20 @@ class _Call:
         self.texts: list[str] = []
         self.fragments = 0
         self.open = True
+        self._brackets = Brackets()
+        self._seen = 0  # texts that it was fed
+
+    def forget(self) -> None:
+        """The arguments so far: they come anew."""
+        self.texts.clear()
+        self._brackets, self._seen = Brackets(), 0
+
+    def whole(self) -> bool:
+        """Whether the arguments so far are a whole object."""
+        for text in self.texts[self._seen :]:
+            self._brackets.feed(text)
+        self._seen = len(self.texts)
+        return self._brackets.whole
 
 
 class ToolCalls:
@@ -53,9 +65,9 @@ class ToolCalls:
         shown = said.arguments
         if said.arguments:
             if call.texts == ["{}"] and said.arguments.lstrip()[:1] == "{":
-                call.texts.clear()  # LiteLLM and others announce a call with no arguments, and then tell them
-            elif call.texts and _is_object(said.arguments) and _is_object("".join(call.texts)):
-                call.texts.clear()  # all of it again
+                call.forget()  # LiteLLM and others announce a call with no arguments, and then tell them
+            elif call.texts and _is_object(said.arguments) and call.whole():
+                call.forget()  # all of it again
                 shown = ""
             call.texts.append(said.arguments)
             call.fragments += 1
@@ -124,23 +136,14 @@ class ToolCalls:
             value = self._parse(text)
         except (ValueError, RecursionError):
             return None
-        return {} if value is None else value if isinstance(value, dict) else None
+        return {} if value is None else value if isinstance(value, dict) and not is_deep(value) else None
 
 
 def _follows(arguments: str, call: _Call) -> bool:
     """Whether these begin anew behind arguments that were whole: Gemini's and Ollama's parallel calls may all have
     index 0 and no id."""
-    return arguments.lstrip()[:1] == "{" and bool(call.texts) and _is_object("".join(call.texts))
+    return arguments.lstrip()[:1] == "{" and call.whole()
 
 
 def _is_object(text: str) -> bool:
-    """Whether the brackets of a JSON object close at its end and not before, which parses nothing."""
-    if text.lstrip()[:1] != "{" or text.rstrip()[-1:] != "}":
-        return False
-    depth = 0
-    brackets = _BRACKET.findall(_STRING.sub("", text))
-    for place, bracket in enumerate(brackets):
-        depth += 1 if bracket == "{" else -1
-        if depth <= 0:
-            return place == len(brackets) - 1
-    return False
+    return text.lstrip()[:1] == "{" and text.rstrip()[-1:] == "}" and Brackets(text).whole

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from sidecar.stream import failure, names
+from sidecar.stream.depth import is_deep
 from sidecar.stream.dialects import Decode
 from sidecar.stream.events import (
     End,
@@ -131,6 +132,8 @@ def _status(data: dict[str, Any]) -> Iterable[Event]:
     if message in ("extension", "tool_call"):
         return [Extension(str(data.get("name") or "status"), data.get("value"))]
     own = {key: value for key, value in data.items() if key not in _RESERVED}
+    if is_deep(own):
+        return [Extension("status", data)]
     name = {"name": data["name"]} if isinstance(data.get("name"), str) else {}
     return [Status(str(message or ""), own | name | _progress(data))]
 

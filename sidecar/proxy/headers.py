@@ -138,9 +138,9 @@ def on_stream(
     if content_type:
         ours[b"content-type"] = content_type
     lists = [header for header in (*given, *own) if header[0] in _LISTS]
-    for name, value in _LISTS.items():
-        others = [each for of, each in lists if of == name]
-        ours[name] = _joined([*others, value]) if others else value
+    ours.update(_LISTS)
+    for name in dict(lists):
+        ours[name] = _joined([value for of, value in lists if of == name] + [ours[name]])
     kept = [header for header in given if header[0] not in ours and header[0] not in _NOT_ON_STREAMS]
     return [*kept, *ours.items()]
 

@@ -26,18 +26,24 @@ class SSE(Delimited):
         self._blank = False  # events end at blank lines, as they should
 
     def feed(self, chunk: bytes) -> list[Frame]:
-        frames: list[Frame] = []
-        if not self._tail and not self._lost and len(chunk) <= TAIL_BYTES:
-            # nearly always: 0.6 us a frame against 1.5 us by way of the buffer
-            start = 0
-            while start < len(chunk) and (frame := self._simple(chunk, start)):
-                frames.append(frame)
-                start += len(frame.raw)
-            if start == len(chunk):
-                return frames
-            chunk = chunk[start:]
+        if self._tail or self._lost or len(chunk) > TAIL_BYTES:
+            return self._buffered(chunk)
+        # nearly always: 0.6 us a frame against 1.5 us by way of the buffer
+        frame = self._simple(chunk)
+        if not frame:
+            return self._buffered(chunk)
+        frames, start = [frame], len(frame.raw)
+        while start < len(chunk):
+            frame = self._simple(chunk, start)
+            if not frame:
+                return frames + self._buffered(chunk[start:])
+            frames.append(frame)
+            start += len(frame.raw)
+        return frames
+
+    def _buffered(self, chunk: bytes) -> list[Frame]:
         self._returns = self._returns or b"\r" in chunk
-        return frames + super().feed(chunk)
+        return super().feed(chunk)
 
     def _end(self, buffer: bytes | bytearray, start: int) -> int:
         if not self._returns:
@@ -85,16 +91,15 @@ class SSE(Delimited):
         line = block.find(b"\n", value)
         end = block.find(b"\r", value, line)
         if end < 0:
-            end, blank = line, b"\n\n"
+            end, blank, after = line, b"\n\n", line + 2
         else:
-            name, blank = name.removesuffix("\r"), b"\r\n\r\n"
+            name, blank, after = name.removesuffix("\r"), b"\r\n\r\n", end + 4
         if not block.startswith(blank, end) or "\r" in name:
             return None
         self._first = False
         self._blank = True
-        after = end + len(blank)
-        raw = block if after - begin == len(block) else block[begin:after]
-        return Frame(block[value:end], raw, name, self.last_event_id)
+        # of CPython a slice of all of it is the same object
+        return Frame(block[value:end], block[begin:after], name, self.last_event_id)
 
     def _fields(self, block: bytes) -> Frame:
         text = block.removeprefix(BOM) if self._first else block

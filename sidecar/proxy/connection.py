@@ -9,11 +9,8 @@ closed tab's, and going on to generate for nobody costs more than a client that 
 """
 
 import asyncio
-import socket
-import struct
 from functools import partial
 from typing import Any
-from urllib.parse import unquote
 
 from uvicorn.server import ServerState
 
@@ -23,6 +20,7 @@ from sidecar.proxy.edge import Edge
 from sidecar.proxy.flow import Flow
 from sidecar.proxy.head import Head
 from sidecar.proxy.refusal import Refusal
+from sidecar.proxy.scope import ends_of, scope_of
 from sidecar.proxy.watch import NEVER, Watch
 from sidecar.telemetry import log
 
@@ -30,7 +28,6 @@ MAX_AHEAD = 16 << 10
 """Bytes of pipelined requests that are kept, unread, while one runs; and one read more. Above it reading stops."""
 
 _LOOK_EVERY_S = 1.0
-_RESET = struct.pack("ii", 1, 0)
 _LATE = Refusal(408, "the request did not arrive in time", "a request's head has 10 s, its body may not pause for long")
 _FULL = Refusal(503, "too many connections", "raise the limit of open files, or add a replica")
 _FAILED = Refusal(500, "the sidecar failed", "please report it with the log line")
@@ -67,10 +64,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self.transport = transport
         self.flow = Flow(transport)
-        # the loop has them: from the socket each costs a system call, 18 us a connection together
-        self._server = _address(transport.get_extra_info("sockname"))
-        self._client = _address(transport.get_extra_info("peername"))
-        self._scheme = "https" if transport.get_extra_info("sslcontext") else "http"
+        self._ends = ends_of(transport)
         connections: set[Any] = self._state.connections
         connections.add(self)
         if len(connections) > self._limits.connections:
@@ -166,27 +160,7 @@ class Connection(asyncio.Protocol):
 
     def _begin(self, head: Head) -> None:
         self.cycle = cycle = Cycle(self, head, self._body.over)
-        scope = {
-            "type": "http",
-            "asgi": {"version": "3.0", "spec_version": "2.3"},
-            "http_version": head.version,
-            "method": head.method,
-            "path": unquote(head.path.decode("latin-1")),
-            "raw_path": head.path,
-            "query_string": head.query,
-            "root_path": "",
-            "headers": head.headers,
-            "state": self._app_state.copy(),
-            "extensions": {
-                "sidecar.abort": cycle.abort,
-                "sidecar.left": cycle.left,
-                "sidecar.target": head.target,  # ASGI cannot tell `/a?` from `/a`
-                "sidecar.write": cycle.write,
-            },
-            "server": self._server,
-            "client": self._client,
-            "scheme": self._scheme,
-        }
+        scope = scope_of(head, cycle, self._ends, self._app_state)
         task = self.loop.create_task(self._edge.loaded_app(scope, cycle.receive, cycle.send))
         self._state.tasks.add(task)
         task.add_done_callback(partial(self._ended, cycle))
@@ -224,18 +198,10 @@ class Connection(asyncio.Protocol):
 
     # ---- ends
 
-    def break_off(self, reset: bool) -> None:
-        """End the connection in mid-answer."""
-        if reset:
-            self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-            self.transport.abort()
-        else:
-            self.transport.close()
-
     def _refuse(self, refusal: Refusal) -> None:
         """Answer by ourselves and end the connection; in mid-answer there is only the end."""
         cycle, self.cycle = self.cycle, None
-        self._edge.refuse(refusal, self._client)
+        self._edge.refuse(refusal, self._ends.client)
         if cycle and cycle.started:
             cycle.abort()
             return
@@ -281,7 +247,3 @@ class Connection(asyncio.Protocol):
         else:
             self._since = self.loop.time()
             self._watch.look()
-
-
-def _address(name: Any) -> tuple[str, int] | None:
-    return (name[0], name[1]) if isinstance(name, tuple) else None

@@ -32,9 +32,6 @@ class Wire(Protocol):
     def answered(self) -> None:
         """The response is out."""
 
-    def break_off(self, reset: bool) -> None:
-        """End the connection in mid-answer."""
-
 
 class Cycle:
     """`started`: the status line is out; `over`: so is the whole response; `disconnected`: nobody is there."""
@@ -168,7 +165,7 @@ class Cycle:
         framed = self._chunked or self._counted
         self._flush()
         self.lose()
-        self._wire.break_off(reset=not framed or self._flow.write_paused)
+        self._flow.break_off(reset=not framed or self._flow.write_paused)
 
     def _count(self, data: bytes, more: bool) -> bool:
         """Write what fits into Content-Length. A body of another length is broken off: its end would be a lie."""

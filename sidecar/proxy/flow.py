@@ -2,7 +2,9 @@
 
 import asyncio
 import socket
+import struct
 
+_RESET = struct.pack("ii", 1, 0)
 _TCP_ESTABLISHED = 1
 
 
@@ -33,6 +35,14 @@ class Flow:
         if self.write_paused:
             self._room = self._room or asyncio.Event()
             await self._room.wait()
+
+    def break_off(self, reset: bool) -> None:
+        """End the connection in mid-answer."""
+        if reset:
+            self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            self._transport.abort()
+        else:
+            self._transport.close()
 
     # ---- from the client
 

@@ -76,6 +76,8 @@ class Connection(asyncio.Protocol):
         connections: set[Any] = self._state.connections
         connections.discard(self)
         self._watch.stop()
+        if self._head:
+            self._head.close()
         if self.cycle:
             self.cycle.lose()
             self.cycle = None
@@ -234,16 +236,12 @@ class Connection(asyncio.Protocol):
         return self._since + limits.body
 
     def _expire(self) -> None:
-        if self.flow.read_paused:
-            self._seek()
+        if self.flow.read_paused and not self.flow.left():
+            self._since = self.loop.time()
+            self._watch.look()
+        elif self.flow.read_paused:
+            self.transport.abort()
         elif self._lingers or not (self.cycle or self._head):
             self.transport.close()
         else:
             self._refuse(_LATE)
-
-    def _seek(self) -> None:
-        if self.flow.left():
-            self.transport.abort()
-        else:
-            self._since = self.loop.time()
-            self._watch.look()

@@ -7,6 +7,7 @@ HTTP/1.0, fragments, `GET *`, HTTP/0.9 and 2.0.
 """
 
 import re
+from typing import Any
 
 import httptools
 
@@ -47,7 +48,7 @@ class Head:
         self.length = 0
         self._size = 0
         self._tail = b""
-        self._parser = httptools.HttpRequestParser(self)
+        self._parser: Any = httptools.HttpRequestParser(self)
 
     def feed(self, data: bytes) -> bytes:
         """Takes its part of these bytes and gives the rest. Raises Refusal."""
@@ -63,25 +64,28 @@ class Head:
             hint = f"at most {MAX_HEADERS} headers and {MAX_HEAD >> 10} KiB with the request line"
             raise Refusal(431, "the request's headers are too large", hint)
         if self.whole:
-            del self._parser  # which holds this head in turn: only the collector of cycles would find them
+            self.close()
             self._check()
         elif end >= 0:
             raise _NOT_SPOKEN  # the preface of HTTP/2
         return data[own:]
 
+    def close(self) -> None:
+        """No more comes. The parser holds this head in turn: only the collector of cycles would find the two."""
+        self._parser = None
+
     def _parse(self, data: bytes) -> None:
-        refusal = None
+        why = ""
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             pass  # CONNECT, or an Upgrade: that its body would be the other protocol's is not so, since nobody agreed
         except httptools.HttpParserError as error:
-            # llhttp's reasons are constants
-            refusal = Refusal(400, "this is no HTTP/1.1 request", str(error))
+            why = str(error)  # one of llhttp's constants
         if len(self.target) > MAX_TARGET:
             raise Refusal(414, "the request's target is too long", f"at most {MAX_TARGET >> 10} KiB")
-        if refusal:
-            raise refusal
+        if why:
+            raise Refusal(400, "this is no HTTP/1.1 request", why)
 
     # ---- llhttp's callbacks
 

@@ -81,6 +81,22 @@ async def to_the_first_word(house: House, format: str) -> None:
         await client.until(OPENAI[0][-20:-10] if format == "passthrough" else b"data:")
 
 
+async def in_mid_head(house: House, format: str) -> None:
+    async with house.client() as client:
+        await client.send(b"GET / HTTP/1.1\r\nHost: a\r\n")
+        await eventually(lambda: house.state.connections)
+
+
+def refused(*parts: bytes) -> Callable[[House, str], Awaitable[None]]:
+    async def client(house: House, format: str) -> None:
+        async with house.client() as client:
+            for part in parts:
+                await client.send(part)
+            assert (await client.reply()).status >= 400
+
+    return client
+
+
 async def not_at_all(house: House, format: str) -> None:
     number = len(house.backend.talks)
     async with house.client() as client:
@@ -104,6 +120,15 @@ async def first_word(talk: Talk) -> None:
         (no_stream, a_page),
         (first_word, to_the_first_word),
         (silence, not_at_all),
+        (silence, in_mid_head),
+        (silence, refused(b"nonsense\r\n\r\n")),
+        (silence, refused(b"GET / HTTP/1.1\r\n\r\n")),
+        (silence, refused(b"GET /%s HTTP/1.1\r\nHost: a\r\n\r\n" % (b"a" * 40_000))),
+        (silence, refused(b"GET / HTTP/1.1\r\nHost: a\r\n" + b"a: b\r\n" * 200 + b"\r\n")),
+        (silence, refused(b"PRI * HTTP/2.0\r\n\r\n")),
+        (silence, refused(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n")),
+        (silence, refused(b"GET / HTTP/1.1\r\nHost: a\r\nX-Stream-Format: b\r\n\r\n")),
+        (silence, refused(b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n")),
     ],
 )
 async def test_nothing_is_left(script: Script, client: Callable[[House, str], Awaitable[None]], format: str) -> None:

@@ -85,7 +85,7 @@ def _asked(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--streams", type=_numbers, default=[8, 100, 400], metavar="N,N", help="streams at once")
     parser.add_argument("--tokens", type=int, default=250, metavar="N", help="tokens a stream")
     parser.add_argument("--rate", type=float, default=50, metavar="N", help="tokens a second and stream")
-    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="runs of each row")
+    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="runs of each row")
     parser.add_argument("--connections", type=int, default=16, metavar="N", help="for small answers")
     parser.add_argument("--seconds", type=int, default=4, metavar="N", help="of each run of small answers")
     parser.add_argument("--held", type=int, default=1000, metavar="N", help="silent streams")

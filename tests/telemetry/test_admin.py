@@ -128,5 +128,8 @@ def test_a_taken_address_is_an_error_at_once(world: World) -> None:
 def test_it_listens_on_ipv6_too() -> None:
     server = AdminServer("[::1]:0", World().state())
     server.start()
-    socket.create_connection(("::1", server.port), timeout=5).close()
+    with socket.create_connection(("::1", server.port), timeout=5) as client:
+        # to the end, so that no connection is still being accepted when the server stops
+        client.sendall(b"GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        assert client.makefile("rb").read().startswith(b"HTTP/1.1 200")
     server.stop()

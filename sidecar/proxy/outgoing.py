@@ -8,11 +8,12 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Any, NamedTuple
 
 from sidecar.proxy.answer import Body, Failure, framing
+from sidecar.proxy.block import ENDS, are_names, block
 from sidecar.proxy.headers import Header
 
 _FRAMING = frozenset((b"content-length", b"transfer-encoding", b"expect"))
-_TOKEN = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
 _FIRST = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+ [^\0-\x20\x7f]+ HTTP/1\.1")
+_BROKEN = "its head has characters that it may not"
 _LENGTH = re.compile(rb"[0-9]{1,18}")
 
 
@@ -29,13 +30,13 @@ def outgoing(method: str, target: bytes, headers: list[Header], body: Body) -> O
     """The request in bytes; what frames its body is written here. Failure("rejected") where a part could inject."""
     frames = framing(headers, body)
     fields = [header for header in headers if header[0] not in _FRAMING] + frames
-    names = [name for name, _ in fields]
     first = b"%b %b HTTP/1.1" % (method.encode(), target)
-    head = b"\r\n".join([first, *map(b": ".join, fields), b"", b""])
-    # looks at the whole: 4.4 us for eleven headers, where regular expressions for each took 9.8
-    broken = len(head) - len(head.translate(None, b"\0\r\n")) != 2 * len(fields) + 4
-    if broken or b"".join(names).translate(None, _TOKEN) or b"" in names or not _FIRST.fullmatch(first):
-        raise _rejected("its head has characters that it may not")
+    try:
+        head = block([first, *map(b": ".join, fields)], ENDS)
+    except RuntimeError:
+        raise _rejected(_BROKEN) from None
+    if not are_names(fields) or not _FIRST.fullmatch(first):
+        raise _rejected(_BROKEN)
     return Outgoing(method, head, body, None if isinstance(body, bytes) else _length(frames))
 
 

@@ -114,7 +114,7 @@ class Relay:
         """What these say to the client, and the last word where it ends the answer."""
         reply, wire, patience = self._reply, self._reply.wire, self._patience
         last = events[-1] if events else None
-        wire.dialect = wire.dialect or self.parser.dialect.replace("auto", "")
+        self._recognise()
         if last:
             patience.idle_from = self._clock()
         patience.committed = patience.committed or any(isinstance(event, CONTENT) for event in events)
@@ -161,8 +161,13 @@ class Relay:
         else:
             whole = [frame for frame in frames if not frame.partial]
             await reply.write(wire.encode(events[:-1], whole))
-            wire.dialect = wire.dialect or self.parser.dialect
+            self._recognise()
             await reply.fail(events[-1])
+
+    def _recognise(self) -> None:
+        """The client speaks what the backend does, where its path did not tell."""
+        wire = self._reply.wire
+        wire.dialect = wire.dialect or self.parser.dialect.replace("auto", "")
 
     def _document(self, frames: list[Frame]) -> bool:
         """Whether this is JSON that came whole: where it ends its length says, not its words."""

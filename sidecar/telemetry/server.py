@@ -1,7 +1,6 @@
 """uvicorn's server, told to stop instead of asking."""
 
 import asyncio
-import signal
 from types import FrameType
 
 import uvicorn
@@ -22,8 +21,7 @@ class Server(uvicorn.Server):
             self._loop.call_soon_threadsafe(self._told.set)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        if self.should_exit and sig == signal.SIGINT:
-            self.force_exit = True
+        super().handle_exit(sig, frame)
         self.stop()
 
     async def main_loop(self) -> None:

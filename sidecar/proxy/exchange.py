@@ -128,9 +128,7 @@ class Exchange:
         reply.begin(answer, event_stream)
         self._patience.stream = True
         think = self._policy.think == "split"
-        self._relay = Relay(
-            self._backend.upstream, event_stream, think, reply, self._patience, self._life, self._clock
-        )
+        self._relay = Relay(self._backend.upstream, event_stream, think, reply, self._patience, self._life, self._clock)
         self._life.streaming()
         if not reply.asked:
             self._vigil.look()  # nobody has waited for a first token until now

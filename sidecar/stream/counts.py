@@ -35,6 +35,11 @@ def usage(said: dict[str, Any]) -> Usage:
         number(said.get("total_tokens")),
         number(said.get("prompt_cache_hit_tokens") if cached is None else cached),
         number(outer.get("reasoning_tokens") if isinstance(outer, dict) else said.get("reasoning_tokens")),
+        cache_creation_input_tokens=number(
+            inner.get("cache_write_tokens", inner.get("cache_creation_tokens"))
+            if isinstance(inner, dict)
+            else said.get("cache_creation_input_tokens")
+        ),
     )
 
 
@@ -67,6 +72,9 @@ def merged(known: Usage, said: Usage) -> Usage:
         said.cached_input_tokens or _kept(said.cached_input_tokens, known.cached_input_tokens),
         said.reasoning_tokens or _kept(said.reasoning_tokens, known.reasoning_tokens),
         said.source,
+        said.cache_creation_input_tokens or _kept(said.cache_creation_input_tokens, known.cache_creation_input_tokens),
+        said.cache_apart or known.cache_apart,
+        said.reasoning_apart or known.reasoning_apart,
     )
 
 

@@ -45,8 +45,9 @@ class ReasoningDelta(Event, tag="reasoning", frozen=True, gc=False):
 class ToolCallDelta(Event, tag="tool_call_delta", frozen=True, gc=False):
     """A fragment of a call that the client shall make. `arguments` is JSON text, in pieces.
 
-    A dialect's `index` is its own and may be None (the call after, or the same as, the last one);
-    the parser's is 0, 1, 2 ... in order of appearance, and its `id` and `name` are always filled in.
+    A dialect's `index` is its own and may be None (the call after, or the same as, the last one); the parser's is
+    0, 1, 2 ... in order of appearance. The parser's says `id` and `name` as far as they are known, both empty and with
+    no arguments while one of them may still come; all arguments of a call, joined, are those of its `ToolCallEnd`.
     """
 
     index: int | None = None
@@ -77,7 +78,11 @@ class ToolCallEnd(Event, tag="tool_call", frozen=True, gc=False):
 
 
 class Usage(Event, tag="usage", frozen=True, gc=False):
-    """Token counts so far, the provider's own words; None is unknown. The parser merges: the last value wins."""
+    """Token counts so far, the provider's own words; None is unknown. The parser merges: the last value wins.
+
+    `cache_apart`: input_tokens does not contain what was read from or written to a cache (Anthropic, Bedrock).
+    `reasoning_apart`: output_tokens does not contain the reasoning (Gemini).
+    """
 
     input_tokens: int | None = None
     output_tokens: int | None = None
@@ -85,14 +90,20 @@ class Usage(Event, tag="usage", frozen=True, gc=False):
     cached_input_tokens: int | None = None
     reasoning_tokens: int | None = None
     source: str = "reported"
+    cache_creation_input_tokens: int | None = None
+    cache_apart: bool = False
+    reasoning_apart: bool = False
 
 
 class Finish(Event, tag="finish", frozen=True, gc=False):
-    """One choice is complete. `reason` is canonical (see FINISH_REASONS), `raw` the provider's own word."""
+    """One choice is complete. `reason` is canonical (see FINISH_REASONS), `raw` the provider's own word, `message` what
+    it says besides. From a dialect it may come early, or in each frame; the parser sends the last one, at the end.
+    """
 
     reason: str
     raw: str = ""
     choice: int = 0
+    message: str = ""
 
 
 class Status(Event, tag="status", frozen=True, gc=False):
@@ -103,10 +114,16 @@ class Status(Event, tag="status", frozen=True, gc=False):
 
 
 class Extension(Event, tag="extension", frozen=True, gc=False):
-    """What we do not know, kept: `name` says where it was seen, `value` is the decoded JSON or the text."""
+    """What no other event says, kept: `name` says where it was seen, `value` is the decoded JSON or the text.
+
+    `call` is the tool call that it belongs to, where it belongs to one: a dialect's is the dialect's index or -1 for
+    the last, the parser's is as in `ToolCallDelta`.
+    """
 
     name: str
     value: Any = None
+    choice: int = 0
+    call: int | None = None
 
 
 class Error(Event, tag="error", frozen=True, gc=False):

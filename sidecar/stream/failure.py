@@ -33,6 +33,13 @@ _MESSAGES = ("message", "msg", "status_msg", "detail", "err_msg", "errmsg")
 _STATUSES = {"RESOURCE_EXHAUSTED": 429, "UNAVAILABLE": 503, "INTERNAL": 500, "INVALID_ARGUMENT": 400, "NOT_FOUND": 404}
 
 
+def told(said: Any) -> bool:
+    """Whether an `error` field says one: servers whose errors are structs send an empty one in each frame."""
+    if isinstance(said, dict):
+        return any(told(value) for value in said.values())
+    return any(map(told, said)) if isinstance(said, list) else bool(said)
+
+
 def read(said: Any, http_status: int = 0) -> Error:
     """The `Error` that a decoded error body or frame says; any shape is read, the unknown as `upstream_error`."""
     inner = _inner(said)
@@ -74,12 +81,12 @@ def find(said: dict[str, Any], words: str, failed: bool) -> Error | None:
     for layer in names.layers(said, 3):
         for key in _ERRORS:
             inside = layer.get(key)
-            if any(inside.values()) if isinstance(inside, dict) else inside:
+            if told(inside):
                 rest = {name: value for name, value in layer.items() if name != "error"}
                 word = inside if isinstance(inside, str) else ""
-                told = _text(layer, "message", "msg", "detail")
-                kind = {"type": word} if told and word else {}
-                flat = rest | kind | {"message": told or word, "code": _code(layer)}
+                text = _text(layer, "message", "msg", "detail")
+                kind = {"type": word} if text and word else {}
+                flat = rest | kind | {"message": text or word, "code": _code(layer)}
                 return read(inside if isinstance(inside, dict | list) else flat)
     if isinstance(said.get("detail"), str | list) and len(said) == 1:  # FastAPI
         return read({"message": _text(said, "detail") or str(said["detail"])})

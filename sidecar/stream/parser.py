@@ -10,9 +10,11 @@ from typing import Any
 import msgspec
 
 from sidecar.stream import counts, dialects, pointers, snapshots
+from sidecar.stream.choices import Choices
 from sidecar.stream.depth import is_deep
 from sidecar.stream.dialects import generic
 from sidecar.stream.events import (
+    CONTENT,
     End,
     Error,
     Event,
@@ -38,6 +40,12 @@ from sidecar.stream.toolcalls import MAX_ARGUMENTS, MAX_CALLS, Parse, ToolCalls
 MAX_CHOICES = 128
 """Answers to one request, as many as OpenAI's API gives; beyond it the stream is malformed."""
 
+_FAILED = {
+    "error": ("upstream_error", "the backend finished with an error"),
+    "cancelled": ("stopped", "the answer was cancelled at the backend"),
+}
+"""Finish reasons of an answer that the model has not finished: the outcome, and what is told."""
+
 Parsed = tuple[list[Event], list[Frame]]
 
 
@@ -46,7 +54,7 @@ class StreamParser:
     description of a dialect without code; `think` splits reasoning off where it is written into the text.
 
     `dialect` becomes the recognised name; `done` is True after the last word; `finished` when every choice said
-    why it finished, so that nothing but bookkeeping is missing; `finish_reason` is choice 0's.
+    why it finished, so that nothing but bookkeeping is missing; `finish_reason` is choice 0's, known at the end.
     """
 
     def __init__(
@@ -66,7 +74,11 @@ class StreamParser:
         self._thoughts = Thoughts() if think else None
         self._refrain = None if think else Refrain()
         self._started = False
-        self._finished: dict[int, bool] = {}  # choice -> it said why it finished
+        self._finished: dict[int, bool] = {}  # choice -> it said why it finished, and nothing since
+        self._finishes: dict[int, Finish] = {}  # the last that each said
+        self._early: dict[int, str] = {}  # choice -> its word that was said before its end
+        self._choices: Choices | None = Choices()
+        self._frame_began = 0  # in the events
         self._tool_calls: dict[int, ToolCalls] = {}
         self._snapshots: Snapshots | None = None
         self._usage = Usage()
@@ -120,13 +132,15 @@ class StreamParser:
                 # a JSON answer that was not streamed is whole, unless it says that more follows
                 self._reader.plain |= alone and bool(self._finished) and generic.is_body(frame)
         if not self.done:
-            for event in self._reader.rest():
+            self._frame_began = len(events)
+            for event in (*(self._choices.rest() if self._choices else ()), *self._reader.rest()):
                 self._emit(event, events)
             self._close(clean, events)
         return events, frames
 
     def _close(self, clean: bool, events: list[Event]) -> None:
-        if self.finished or (clean and (self._reader.plain or (self._started and dialects.ends_open(self.dialect)))):
+        told = self.finished and (clean or not self._early)
+        if told or (clean and (self._reader.plain or (self._started and dialects.ends_open(self.dialect)))):
             self._emit(End(), events)
         else:
             what = "broke off before its end" if self._started or not clean else "was empty"
@@ -139,14 +153,19 @@ class StreamParser:
             self._emit(Error("malformed", f"the backend sent {frame.fault}"), events)
             return
         self._event_id = self._event_id or bool(frame.id)
-        for event in self._reader.read(frame, self._started):
+        self._frame_began = len(events)
+        said = self._reader.read(frame, self._started)
+        if self._choices:
+            said = self._choices.sort(said)
+            self._choices = None if self._choices.settled else self._choices
+        for event in said:
             if self.done:
                 return
-            if type(event) is TextDelta and event.choice in self._finished and not self._thoughts:
+            if type(event) is TextDelta and self._finished.get(event.choice) is False and not self._thoughts:
                 events.append(event)
                 continue
             if type(event) is Extension and is_deep(event.value):
-                event = Extension(event.name, (frame.data or b"").decode("utf-8", "replace"))
+                event = Extension(event.name, (frame.data or b"").decode("utf-8", "replace"), event.choice, event.call)
             self._emit(event, events)
 
     def _emit(self, event: Event, events: list[Event]) -> None:
@@ -168,11 +187,17 @@ class StreamParser:
         self._error(Error("malformed", what), events)
 
     def _text(self, event: TextDelta | ReasoningDelta, events: list[Event]) -> None:
-        self._finished.setdefault(event.choice, False)
+        self._goes_on(event.choice)
         if not self._thoughts or type(event) is not TextDelta or event.refusal:
             events.append(event)
         else:
             events += self._thoughts.split(event)
+
+    def _goes_on(self, choice: int) -> None:
+        """There is more of this choice: a word by which it had finished came too early."""
+        if self._finished.get(choice):
+            self._early[choice] = self._finishes[choice].raw
+        self._finished[choice] = False
 
     def _snapshot(self, event: TextSnapshot, events: list[Event]) -> None:
         self._snapshots = self._snapshots or Snapshots()
@@ -182,36 +207,58 @@ class StreamParser:
             self._malformed(f"text so far of more than {snapshots.MAX_SNAPSHOTS} characters", events)
 
     def _tool_delta(self, event: ToolCallDelta, events: list[Event]) -> None:
-        self._finished.setdefault(event.choice, False)
+        if event.name or event.arguments.strip():
+            self._goes_on(event.choice)
         calls = self._tool_calls.get(event.choice)
         if calls is None:
             calls = self._tool_calls[event.choice] = ToolCalls(event.choice, self._parse)
-        events.append(calls.delta(event))
+        events += calls.delta(event)
         if sum(calls.bytes for calls in self._tool_calls.values()) > MAX_ARGUMENTS:
             self._malformed(f"tool arguments of more than {MAX_ARGUMENTS} bytes", events)
         elif sum(map(len, self._tool_calls.values())) > MAX_CALLS:
             self._malformed(f"more than {MAX_CALLS} tool calls", events)
 
     def _tool_end(self, event: ToolCallEnd, events: list[Event]) -> None:
-        if calls := self._tool_calls.get(event.choice):
-            events += calls.end(event)
+        calls = self._tool_calls.get(event.choice)
+        events += calls.end(event) if calls is not None else ()
 
     def _use(self, event: Usage, events: list[Event]) -> None:
         self._usage = counts.merged(self._usage, event)
         events.append(self._usage)
 
+    def _extend(self, event: Extension, events: list[Event]) -> None:
+        if event.call is not None:
+            calls = self._tool_calls.get(event.choice)
+            number = calls.number(event.call) if calls else None
+            event = Extension(event.name, event.value, event.choice, number)
+        events.append(event)
+
     def _finish(self, event: Finish, events: list[Event]) -> None:
-        if self._finished.get(event.choice):
+        """Some say a reason with the first frame, or with each: it is told when the end shows which was the last."""
+        if not event.reason:
             return
-        events += self._thoughts.rest(event.choice) if self._thoughts else []
-        self._finished[event.choice] = True
-        if calls := self._tool_calls.get(event.choice):
+        choice = event.choice
+        if event.raw or choice not in self._finishes:
+            self._finishes[choice] = event
+        self._finished[choice] = True
+        if choice in self._early:
+            more = any(isinstance(e, CONTENT) and e.choice == choice for e in events[self._frame_began :])
+            if event.raw != self._early[choice] or not more:
+                del self._early[choice]
+
+    def _finally(self, choice: int, events: list[Event]) -> None:
+        """What a choice ends with: why it finished, by default because the model stopped."""
+        event = self._finishes.get(choice) or Finish("stop", "", choice)
+        events += self._thoughts.rest(choice) if self._thoughts else []
+        calls = self._tool_calls.get(choice)
+        if calls is not None:
             events += calls.end_all(cut=False)
-            if event.reason == "stop":
+            if calls and event.reason == "stop":
                 # Gemini, Ollama and others say `stop` also when a tool was called
-                event = Finish("tool_calls", event.raw, event.choice)
-        if event.choice == 0:
+                event = Finish("tool_calls", event.raw, choice)
+        if choice == 0:
             self.finish_reason = event.reason
+        self._finished[choice] = True
         events.append(event)
 
     def _error(self, event: Error, events: list[Event]) -> None:
@@ -222,12 +269,14 @@ class StreamParser:
         self.done = True
 
     def _end(self, event: End, events: list[Event]) -> None:
-        if not self.finished:
-            for choice in tuple(self._finished) or (0,):
-                # the dialect has no finish reason, or this backend never sends one
-                self._finish(Finish("stop", "", choice), events)
-        for calls in self._tool_calls.values():  # that came after their choice had finished
-            events += calls.end_all(cut=False)
+        failed = next((finish for finish in self._finishes.values() if finish.reason in _FAILED), None)
+        if failed:
+            outcome, said = _FAILED[failed.reason]
+            told = failed.message or f"{said} ({failed.raw or failed.reason})"
+            self._error(Error(outcome, told, type=failed.raw), events)
+            return
+        for choice in tuple(self._finished) or (0,):
+            self._finally(choice, events)
         events.append(event)
         self.done = True
 
@@ -238,6 +287,7 @@ _HANDLERS: dict[type[Event], Callable[[StreamParser, Any, list[Event]], None]] =
     TextSnapshot: StreamParser._snapshot,
     ToolCallDelta: StreamParser._tool_delta,
     ToolCallEnd: StreamParser._tool_end,
+    Extension: StreamParser._extend,
     Usage: StreamParser._use,
     Finish: StreamParser._finish,
     Error: StreamParser._error,

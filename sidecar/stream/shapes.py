@@ -102,7 +102,7 @@ def _read(shape: Shape, said: Any) -> Iterable[Event]:
     for call in _list(said, shape.tool_calls):
         yield from _call(shape, call)
     yield from _usage(shape, said)
-    error = next((value for p in shape.error if (value := pointers.at(said, p))), None)
+    error = next((value for p in shape.error if failure.told(value := pointers.at(said, p))), None)
     if error:
         yield failure.read(error)
         return

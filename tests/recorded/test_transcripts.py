@@ -97,7 +97,8 @@ def differences(told: dict[str, Any], said: dict[str, Any]) -> dict[str, tuple[A
     """Field by field, what was said and what should have been; only what was recorded is compared."""
     expected = told["expected"]
     ended = expected["terminal"] != "eof_without_finish" or told["wire_family"] in OPEN_ENDED
-    failed = bool(expected["error"]) or not ended
+    # an answer that was cancelled, or that the model could not finish, is none
+    failed = bool(expected["error"]) or not ended or expected["finish_reason"] in ("error", "cancelled")
     should = {key: expected[key] or "" for key in ("text", "refusal", "reasoning")}
     should["end"] = "failed" if failed else "whole"
     if expected["error"]:

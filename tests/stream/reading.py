@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from sidecar.stream.events import AnyEvent, End, Error, Event, Start, TextDelta
+from sidecar.stream.events import AnyEvent, End, Error, Event, Start, TextDelta, Usage
 from sidecar.stream.framing import Frame
 from sidecar.stream.parser import StreamParser
 
@@ -98,6 +98,11 @@ def joined(events: Iterable[Event]) -> list[Event]:
 
 def same_voice(one: TextDelta, other: TextDelta) -> bool:
     return one.choice == other.choice and one.refusal == other.refusal
+
+
+def counts(usage: Usage) -> Usage:
+    """What the envelope tells of it: the provider's numbers, not which of them contain which."""
+    return msgspec.structs.replace(usage, cache_apart=False, reasoning_apart=False)
 
 
 def assert_one_life(events: list[Event]) -> None:

@@ -26,7 +26,7 @@ from sidecar.stream.events import (
 from sidecar.stream.framing import Frame
 from sidecar.stream.wires import EVENT_STREAM, envelope, make, padding
 from sidecar.stream.wires.envelope import EnvelopeV1
-from tests.stream.reading import FIXTURES, Fixture, read
+from tests.stream.reading import FIXTURES, Fixture, counts, read
 
 SCHEMA = jsonschema.Draft7Validator(
     json.loads(files("sidecar.stream.wires").joinpath("envelope-v1.schema.json").read_bytes())
@@ -290,7 +290,7 @@ def heard(events: list[Event]) -> dict[str, Any]:
             for e in events
             if isinstance(e, Finish)
         },
-        "usage": None if failed else next((e for e in reversed(events) if isinstance(e, Usage)), None),
+        "usage": None if failed else next((counts(e) for e in reversed(events) if isinstance(e, Usage)), None),
         "extensions": [(e.name, e.value) for e in events if isinstance(e, Extension)],
         "last": events[-1].message if isinstance(events[-1], Error) else "end",
     }

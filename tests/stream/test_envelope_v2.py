@@ -24,7 +24,7 @@ from sidecar.stream.events import (
 )
 from sidecar.stream.wires import make
 from sidecar.stream.wires.envelope import EnvelopeV1, EnvelopeV2
-from tests.stream.reading import FIXTURES, Fixture, read
+from tests.stream.reading import FIXTURES, Fixture, counts, read
 
 TEXT = files("sidecar.stream.wires").joinpath("envelope-v2.schema.json").read_text()
 SCHEMA = jsonschema.Draft7Validator(json.loads(TEXT))
@@ -189,7 +189,7 @@ def spoken(events: list[Event]) -> list[Any]:
         texts,
         calls,
         {called.get(reason, reason) for reason in reasons} if whole else None,
-        ([e for e in events if isinstance(e, Usage)] or [None])[-1] if whole else None,
+        ([counts(e) for e in events if isinstance(e, Usage)] or [None])[-1] if whole else None,
         (last.message, last.recoverable) if isinstance(last, Error) else None,
     ]
 

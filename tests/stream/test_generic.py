@@ -1080,7 +1080,7 @@ def test_counts_beside_a_known_dialect_are_counted() -> None:
 
 
 def test_an_end_beside_a_known_dialect_does_not_silence_it() -> None:
-    reading = read((OPENAI + sse(("end", None)) + sse(DELTA)).encode())
+    reading = read((OPENAI + sse(("end", None)) + sse(DELTA) + sse("[DONE]")).encode())
     assert (reading.text, reading.events[-1]) == ("FenFen", End())
 
 

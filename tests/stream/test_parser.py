@@ -70,9 +70,10 @@ def test_one_start_first() -> None:
 @pytest.mark.parametrize("last", [End(), Error("rejected", "no")])
 def test_nothing_after_the_last_word(last: Event) -> None:
     noise: list[Event] = [TextDelta("x"), ToolCallDelta(0, "a", "f"), Usage(9), STOP, End(), Error("rejected", "late")]
-    before: list[Event] = [Start(), TextDelta("a"), STOP]
-    assert parsed(*before, [last, *noise], noise) == [*before, last]
-    assert parsed([*before, last, *noise]) == [*before, last]
+    before: list[Event] = [Start(), TextDelta("a")]
+    ended = [*before, STOP, last] if isinstance(last, End) else [*before, last]
+    assert parsed(*before, STOP, [last, *noise], noise) == ended
+    assert parsed([*before, STOP, last, *noise]) == ended
 
 
 def test_frames_are_passed_on_after_the_last_word() -> None:
@@ -173,20 +174,51 @@ def test_finished_is_when_nothing_but_bookkeeping_is_missing() -> None:
     assert seen == [
         (False, False, ""),
         (False, False, ""),
-        (False, False, "stop"),
-        (True, False, "stop"),
+        (False, False, ""),
+        (True, False, ""),
         (True, True, "stop"),
     ]
 
 
 def test_every_choice_says_why_it_finished() -> None:
     events = parsed(TextDelta("a"), TextDelta("b", 2), Finish("length", "max", 2), End())
-    assert events[3:] == [Finish("length", "max", 2), Finish("stop", ""), End()]
+    assert events[3:] == [Finish("stop", ""), Finish("length", "max", 2), End()]
     assert parsed(Usage(1), End()) == [Start(), Usage(1), Finish("stop", ""), End()]
 
 
-def test_a_choice_finishes_once() -> None:
-    assert parsed(STOP, Finish("length"), Finish("stop", "", 1), End()) == [Start(), STOP, Finish("stop", "", 1), End()]
+LENGTH = Finish("length", "max")
+WORDS: dict[str, tuple[list[list[Event]], Finish | None, Finish | None]] = {
+    "one": ([[TextDelta("a")], [LENGTH]], LENGTH, LENGTH),
+    "one with the last words": ([[TextDelta("a"), LENGTH]], LENGTH, LENGTH),
+    "the last of several": ([[TextDelta("a")], [STOP], [LENGTH]], LENGTH, LENGTH),
+    "none of ours": ([[TextDelta("a")], [LENGTH], [Finish("stop")]], LENGTH, LENGTH),
+    "not yet": ([[TextDelta("a"), Finish("", "null")]], None, None),
+    "before the first word": ([[STOP], [TextDelta("a")], [LENGTH]], LENGTH, LENGTH),
+    "only before the first word": ([[STOP], [TextDelta("a")]], None, None),
+    "before the thoughts": ([[STOP], [ReasoningDelta("a")]], None, None),
+    "before a call": ([[STOP], [ToolCallDelta(0, "a", "f", "{}")]], None, None),
+    "the same again, alone": ([[STOP], [TextDelta("a")], [STOP]], STOP, STOP),
+    "with each word": ([[TextDelta("a"), STOP], [TextDelta("b"), STOP]], STOP, None),
+    "with each word, another with the last": ([[TextDelta("a"), STOP], [TextDelta("b"), LENGTH]], LENGTH, LENGTH),
+    "of an entry that is no call": ([[STOP], [ToolCallDelta(0, "", "", "")]], STOP, STOP),
+}
+
+
+@pytest.mark.parametrize(("said", "whole", "cut"), WORDS.values(), ids=WORDS)
+def test_the_last_word_of_a_finish_counts(said: list[list[Event]], whole: Finish | None, cut: Finish | None) -> None:
+    """`whole` where the body ended well, `cut` where it broke off; None: the answer is truncated."""
+    for clean, finish in ((True, whole), (False, cut)):
+        reading = read([told.line(*line) for line in said], "told", clean=clean)
+        assert reading.events[-1] == (End() if finish else TRUNCATED)
+        assert [event for event in reading.events if isinstance(event, Finish)] == ([finish] if finish else [])
+    assert parsed(*said, End())[-2:] == [whole or parsed(*said, End())[-2], End()]
+
+
+@pytest.mark.parametrize(("reason", "outcome"), [("error", "upstream_error"), ("cancelled", "stopped")])
+def test_what_the_model_has_not_finished_is_not_whole(reason: str, outcome: str) -> None:
+    events = parsed(TextDelta("a"), Finish(reason, "raw", 0, "It broke."), Usage(1), End())
+    assert events == [Start(), TextDelta("a"), Usage(1), Error(outcome, "It broke.", type="raw")]
+    assert isinstance(parsed(TextDelta("a"), Finish(reason, "raw"), TextDelta("b"), STOP, End())[-1], End)
 
 
 def test_a_rest_counts_only_when_it_says_all_it_has_to() -> None:
@@ -437,7 +469,7 @@ def test_arguments_of_a_failed_stream_are_not_taken_for_whole() -> None:
     assert parse.texts == []
 
 
-@pytest.mark.parametrize(("text", "parses"), [("", 0), (" \n", 0), ("null", 1), ("{}", 1), (" { } ", 1)])
+@pytest.mark.parametrize(("text", "parses"), [("", 0), (" \n", 0), ("null", 0), ('""', 0), ("{}", 1), (" { } ", 1)])
 def test_no_arguments_are_an_empty_object(text: str, parses: int) -> None:
     parse = Counting()
     (call,) = calls(parsed([ToolCallDelta(0, "a", "f", text), Finish("tool_calls")], parse=parse))
@@ -479,8 +511,12 @@ IDENTITIES = {
     "an id that is empty or null goes on": ([(0, "a", "f"), (0, "", ""), (0, "null", "")], ["a"]),
     "a repeated id and name go on": ([(0, "a", "f"), (0, "a", "f"), (0, "a", "f")], ["a"]),
     "a repeated name goes on": ([(0, "a", "f"), (0, "", "f"), (None, "", "f")], ["a"]),
-    "an id that comes later is the provider's own affair": ([(0, "", "f"), (0, "a", "")], ["call_0"]),
-    "another id at the same index is another call": ([(0, "a", "f"), (0, "b", "f"), (0, "c", "f")], ["a", "b", "c"]),
+    "an id may come later": ([(0, "", "f"), (0, "a", "")], ["a"]),
+    "a name may come later": ([(0, "a", ""), (0, "", "f")], ["a"]),
+    "an index may come first": ([(0, "", ""), (0, "a", "f")], ["a"]),
+    "an id that changes is the same call": ([(0, "a", "f"), (0, "b", "f"), (0, "c", ""), (0, "d", "")], ["a"]),
+    "another id and name is another call": ([(0, "a", "f"), (0, "b", "g"), (0, "c", "h")], ["a", "b", "c"]),
+    "an entry that says nothing is no call": ([(0, "", ""), (1, "a", "f"), (2, "b", "")], ["a"]),
     "another id without an index is another call": ([(None, "a", "f"), (None, "b", "f")], ["a", "b"]),
     "another name without index and id is another call": ([(None, "", "f"), (None, "", "g")], ["call_0", "call_1"]),
     "indexes without ids": ([(0, "", "f"), (1, "", "f"), (0, "", "")], ["call_0", "call_1"]),
@@ -494,7 +530,8 @@ def test_which_call_a_fragment_belongs_to(said: list[tuple[int | None, str, str]
     events = parsed(*[ToolCallDelta(index, call_id, name) for index, call_id, name in said], STOP)
     assert [call.id for call in calls(events)] == ids
     assert [call.index for call in calls(events)] == list(range(len(ids)))
-    assert all(event.id and event.name for event in events if isinstance(event, ToolCallDelta | ToolCallEnd))
+    told_of = [event for event in events if isinstance(event, ToolCallDelta | ToolCallEnd)]
+    assert all(event.id and event.name for event in told_of if event.arguments or isinstance(event, ToolCallEnd))
 
 
 def test_a_call_after_one_that_ended_is_another() -> None:
@@ -506,7 +543,7 @@ def test_choices_have_calls_of_their_own() -> None:
     events = parsed(
         [ToolCallDelta(0, "a", "f", "{}"), ToolCallDelta(0, "b", "g", "{}", 1)], Finish("stop", "", 1), STOP
     )
-    assert [(call.choice, call.index, call.id) for call in calls(events)] == [(1, 0, "b"), (0, 0, "a")]
+    assert [(call.choice, call.index, call.id) for call in calls(events)] == [(0, 0, "a"), (1, 0, "b")]
     assert [e.reason for e in events if isinstance(e, Finish)] == ["tool_calls", "tool_calls"]
 
 
@@ -515,14 +552,15 @@ def test_choices_have_calls_of_their_own() -> None:
 )
 def test_stop_with_calls_is_tool_calls(said: str, heard: str) -> None:
     stream = StreamParser("told")
-    events, _ = stream.feed(told.line(ToolCallDelta(0, "a", "f"), Finish(said, "raw")))
-    assert events[-1] == Finish(heard, "raw")
+    events, _ = stream.feed(told.line(ToolCallDelta(0, "a", "f"), Finish(said, "raw"), End()))
+    assert events[-2] == Finish(heard, "raw")
     assert stream.finish_reason == heard
 
 
 def test_a_call_that_comes_late_still_ends() -> None:
     events = parsed(STOP, ToolCallDelta(0, "a", "f", "{}"), End())
-    assert events[-2:] == [ToolCallEnd(0, "a", "f", {}, "{}", False, 1, 2, 1), End()]
+    call = ToolCallEnd(0, "a", "f", {}, "{}", False, 1, 2, 1)
+    assert events[-3:] == [call, Finish("tool_calls", "stop"), End()]
 
 
 def test_arguments_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -556,7 +594,7 @@ def test_calls_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_choices_are_bounded(say: Callable[[int], Event]) -> None:
-    within = [say(choice) for choice in range(parser.MAX_CHOICES)]
+    within = [say(0), *[say(choice) for choice in range(parser.MAX_CHOICES)]]
     assert parsed(*within, say(5), End())[-1] == End()
     beyond = parsed(*within, say(5), say(parser.MAX_CHOICES), say(0), End())
     assert beyond[-1] == Error("malformed", "more than 128 choices")
@@ -609,8 +647,9 @@ def test_the_last_count_wins_and_the_known_stays_known() -> None:
 
 def test_events_come_with_the_frame_that_says_them() -> None:
     """No event waits for a byte that its frame does not need."""
-    body = CHUNK + SECOND + FINISH
+    second = CHUNK.replace(b'"a"', b'"b"')
+    body = CHUNK + second + FINISH
     for pieces in halves(body):
         stream = StreamParser()
         first = [event for event in stream.feed(pieces[0])[0] if isinstance(event, TextDelta)]
-        assert len(first) == (len(pieces[0]) >= len(CHUNK)) + (len(pieces[0]) >= len(CHUNK + SECOND))
+        assert len(first) == (len(pieces[0]) >= len(CHUNK)) + (len(pieces[0]) >= len(CHUNK + second))

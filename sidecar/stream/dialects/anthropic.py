@@ -39,6 +39,8 @@ class _Block(msgspec.Struct, gc=False):
     name: str = ""
     text: str | None = None
     thinking: str | None = None
+    signature: str | None = None
+    citations: Any = None
     input: msgspec.Raw = msgspec.Raw(b"")
 
 
@@ -47,6 +49,7 @@ class _Delta(msgspec.Struct, gc=False):
     text: str | None = None
     thinking: str | None = None
     partial_json: str | None = None
+    signature: str | None = None
     stop_reason: str | None = None
 
 
@@ -94,6 +97,7 @@ def decoder() -> Decode:
 class _Decoder:
     def __init__(self) -> None:
         self._kinds: dict[int, str] = {}  # block index -> block type
+        self._spoken = False  # in blocks
 
     def decode(self, frame: Frame) -> Iterable[Event] | None:
         data = frame.data or b""
@@ -108,7 +112,7 @@ class _Decoder:
         handle = getattr(self, f"_{said.type}", None) if said.type in _TYPES else None
         if handle:
             events: list[Event] = handle(said)
-            if events and type(events[0]) is Extension:
+            if events and type(events[0]) is Extension and events[0].value is None:
                 block = msgspec.json.decode(data).get("content_block")
                 events = [Extension(events[0].name, block)]
             return events
@@ -125,7 +129,7 @@ class _Decoder:
                 client_side = self._kinds.get(index, "tool_use") == "tool_use"
                 return [ToolCallDelta(index, arguments=delta.partial_json or "")] if client_side else []
             case "signature_delta":
-                return []
+                return [Extension("signature", delta.signature)] if delta.signature else []
         return [Extension(delta.type, msgspec.json.decode(data).get("delta"))]
 
     def _ping(self, said: _Said) -> Iterable[Event]:
@@ -137,6 +141,7 @@ class _Decoder:
 
     def _content_block_start(self, said: _Said) -> Iterable[Event]:
         block = said.content_block or _Block()
+        self._spoken = True
         self._kinds[said.index] = block.type
         return self._block(said.index, block)
 
@@ -156,24 +161,25 @@ class _Decoder:
         return [failure.read(said.error if said.error is not None else said.message)]
 
     def _message(self, said: _Said) -> Iterable[Event]:
-        """A non-streamed answer: all blocks at once."""
+        """A non-streamed answer: all blocks at once. Behind a stream's own ones it says them again."""
+        ended = [Finish(canonical(said.stop_reason), said.stop_reason)] if said.stop_reason else []
+        if self._spoken:
+            return [*_usage(said.usage), *ended]
         events: list[Event] = [Start(said.model or "", said.id or "")]
         for index, block in enumerate(said.content or ()):
             events += self._block(index, block)
             if block.type == "tool_use":
                 events.append(ToolCallEnd(index))
-        if said.stop_reason:
-            events.append(Finish(canonical(said.stop_reason), said.stop_reason))
-        return [*events, *_usage(said.usage), End()]
+        return [*events, *ended, *_usage(said.usage), End()]
 
     def _block(self, index: int, block: _Block) -> list[Event]:
         match block.type:
             case "text":
-                return [TextDelta(block.text)] if block.text else []
+                cited: list[Event] = [Extension("citations", block.citations)] if block.citations else []
+                return [TextDelta(block.text), *cited] if block.text else cited
             case "thinking":
-                return [ReasoningDelta(block.thinking)] if block.thinking else []
-            case "redacted_thinking":
-                return []
+                signed: list[Event] = [Extension("signature", block.signature)] if block.signature else []
+                return [ReasoningDelta(block.thinking), *signed] if block.thinking else signed
             case "tool_use":
                 given = bytes(block.input).decode("utf-8", "replace")
                 # an empty `input` announces fragments; a filled one is the whole of the arguments
@@ -188,7 +194,8 @@ def _usage(said: dict[str, Any] | None) -> list[Event]:
     if not said:
         return []
     given, made = number(said.get("input_tokens")), number(said.get("output_tokens"))
-    return [Usage(given, made, None, number(said.get("cache_read_input_tokens")))]
+    read, written = number(said.get("cache_read_input_tokens")), number(said.get("cache_creation_input_tokens"))
+    return [Usage(given, made, None, read, cache_creation_input_tokens=written, cache_apart=bool(read or written))]
 
 
 def error_frame(error: Error) -> bytes:

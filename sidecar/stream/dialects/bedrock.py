@@ -17,6 +17,7 @@ from sidecar.stream.dialects import Decode
 from sidecar.stream.events import (
     End,
     Event,
+    Extension,
     Finish,
     ReasoningDelta,
     Start,
@@ -97,13 +98,10 @@ class _Decoder:
                 raw = pointers.text(said, "/stopReason")
                 return [Finish(canonical(raw), raw)]
             case "metadata":
-                return pointers.usage(
-                    said.get("usage"),
-                    "/inputTokens",
-                    "/outputTokens",
-                    "/totalTokens",
-                    "/cacheReadInputTokens",
-                )
+                counts = said.get("usage")
+                used = pointers.usage(counts, "/inputTokens", "/outputTokens", "/totalTokens", "/cacheReadInputTokens")
+                written = pointers.count(counts, "/cacheWriteInputTokens")
+                return [_apart(usage, written) for usage in used]
         return []
 
     def _block(self, index: int | None, said: Any) -> Iterable[Event]:
@@ -121,6 +119,10 @@ class _Decoder:
             return [TextDelta(words)]
         if thoughts := pointers.text(delta, "/reasoningContent/text"):
             return [ReasoningDelta(thoughts)]
+        if signature := pointers.text(delta, "/reasoningContent/signature"):
+            return [Extension("signature", signature)]
+        if cited := pointers.at(delta, "/citation"):
+            return [Extension("citations", [cited])]
         if pointers.at(delta, "/toolUse") is not None and index in self._tools:
             return [ToolCallDelta(index, arguments=pointers.text(delta, "/toolUse/input"))]
         return []
@@ -174,3 +176,9 @@ def _in_order(events: list[Event], counted: list[Usage]) -> list[Event]:
     """The metrics belong before the last word, which may stand in the same chunk."""
     last = [event for event in events if isinstance(event, End)]
     return [event for event in events if not isinstance(event, End)] + counted + last
+
+
+def _apart(usage: Usage, written: int | None) -> Usage:
+    """Converse's `inputTokens` is without what was read from the cache or written to it."""
+    apart = bool(written or usage.cached_input_tokens)
+    return msgspec.structs.replace(usage, cache_creation_input_tokens=written, cache_apart=apart)

@@ -125,6 +125,6 @@ def _end(said: Any, at: str) -> Iterable[Event]:
     billed = pointers.usage(pointers.at(counts, "/billed_units"), "/input_tokens", "/output_tokens")
     events: list[Event] = [*(tokens or billed)]
     raw = pointers.text(said, "/finish_reason")
-    if pointers.at(said, "/error") or canonical(raw) == "error":
+    if failure.told(pointers.at(said, "/error")) or canonical(raw) == "error":
         return [*events, failure.read(pointers.at(said, "/error") or raw)]
     return [*events, Finish(canonical(raw or "stop"), raw), End()]

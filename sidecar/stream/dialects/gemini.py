@@ -85,6 +85,8 @@ class _Part(msgspec.Struct, gc=False, rename="camel"):
     executable_code: Any = None
     code_execution_result: Any = None
     inline_data: Any = None
+    file_data: Any = None
+    thought_signature: str | None = None
     snaked: Any = msgspec.field(default=None, name="function_call")
 
 
@@ -96,6 +98,10 @@ class _Candidate(msgspec.Struct, gc=False, rename="camel"):
     index: int | None = None
     content: _Content | None = None
     finish_reason: str | None = None
+    finish_message: str | None = None
+    grounding_metadata: Any = None
+    citation_metadata: Any = None
+    url_context_metadata: Any = None
     snaked: Any = msgspec.field(default=None, name="finish_reason")
 
 
@@ -129,7 +135,7 @@ class _Decoder:
         chunk = _decode(frame.data or b"")
         if _is_snaked(chunk):
             chunk = _decode(_camelled(msgspec.json.decode(frame.data or b"")))
-        if chunk.error:
+        if failure.told(chunk.error):
             return [failure.read(chunk.error)]
         if chunk.candidates is None and chunk.usage_metadata is None and chunk.prompt_feedback is None:
             return None
@@ -154,12 +160,17 @@ class _Decoder:
             if part.executable_code is not None or part.code_execution_result is not None:
                 name = "codeExecutionResult" if part.executable_code is None else "executableCode"
                 events.append(Status("server_tool", {"name": name}))
-            if part.inline_data is not None:
-                events.append(Extension("inline_data", part.inline_data))
+            for name, data in (("inline_data", part.inline_data), ("file_data", part.file_data)):
+                if data is not None:
+                    events.append(Extension(name, data, choice))
+            if part.thought_signature:
+                events.append(_signed(part, choice))
+        for name in ("grounding_metadata", "citation_metadata", "url_context_metadata"):
+            if told := getattr(candidate, name):
+                events.append(Extension(name, told, choice))
         if raw := candidate.finish_reason:
             events += self._call_ends(choice)
-            if raw != "FINISH_REASON_UNSPECIFIED":
-                events.append(Finish(canonical(raw), raw, choice))
+            events.append(Finish(canonical(raw), raw, choice, candidate.finish_message or ""))
 
     def _call(self, call: dict[str, Any], choice: int) -> Iterable[Event]:
         name, call_id = pointers.text(call, "/name"), pointers.text(call, "/id")
@@ -183,12 +194,20 @@ class _Decoder:
             yield from _whole(*self._partial.pop(choice), choice)
 
 
+def _signed(part: _Part, choice: int) -> Event:
+    """What must come back with the next question. Google's own OpenAI format has it in a call's `extra_content`."""
+    if part.function_call is None:
+        return Extension("thought_signature", part.thought_signature, choice)
+    return Extension("extra_content", {"google": {"thought_signature": part.thought_signature}}, choice, -1)
+
+
 def _usage(said: _Counts) -> list[Event]:
     given, made = number(said.prompt_token_count), number(said.candidates_token_count)
     if given is None and made is None:
         return []
     total, cached = number(said.total_token_count), number(said.cached_content_token_count)
-    return [Usage(given, made, total, cached, number(said.thoughts_token_count))]
+    thoughts = number(said.thoughts_token_count)
+    return [Usage(given, made, total, cached, thoughts, reasoning_apart=thoughts is not None)]
 
 
 def _whole(call_id: str, name: str, arguments: Any, choice: int) -> Iterable[Event]:

@@ -32,7 +32,10 @@ from sidecar.stream.reasons import canonical
 PING = b": ping\n\n"
 
 _STATUS = ("status", "progress", "info")
-_COUNTS = ("input_tokens", "output_tokens", "total_tokens", "cached_input_tokens", "reasoning_tokens")
+_COUNTS = (
+    *("input_tokens", "output_tokens", "total_tokens", "reasoning_tokens"),
+    *("cached_input_tokens", "cache_creation_input_tokens"),
+)
 _END = ("complete", "done", "end")
 _NAMES = ("", "message", "data", "error")  # an event that is called otherwise is the next dialect's
 _MORE = (*names.FINISH, *names.CALLS, *names.REASONING, *names.DONE, "meta", "event", "source", "usage")
@@ -55,7 +58,7 @@ def matches(frame: Frame, said: Any) -> bool:
         (isinstance(said.get("chunk"), str) and not _RICH & said.keys())
         or (isinstance(said.get("content"), str) and not _RICH & said.keys())
         or (said.get("done") is True and not _WORDS & said.keys())
-        or bool(said.get("error"))
+        or failure.told(said.get("error"))
         or _enveloped(said)
     )
 
@@ -89,8 +92,8 @@ def _plain(said: dict[str, Any]) -> Iterable[Event]:
     kind = said.get("type")
     words = said.get("chunk") if isinstance(said.get("chunk"), str) else said.get("content")
     words = words if isinstance(words, str) else ""
-    if kind == "error" or said.get("error"):
-        yield failure.read(said if said.get("error") else words)
+    if kind == "error" or failure.told(said.get("error")):
+        yield failure.read(said if failure.told(said.get("error")) else words)
     elif kind in _STATUS:
         yield status(words, _progress(said))
     elif kind in _END:
@@ -167,7 +170,7 @@ def _complete(data: dict[str, Any]) -> Iterable[Event]:
     events: list[Event] = []
     said = data.get("usage")
     if isinstance(said, dict):
-        counts = {key: number(said.get(key)) for key in _COUNTS}
+        counts: dict[str, Any] = {key: number(said.get(key)) for key in _COUNTS}
         events.append(Usage(**counts, source="estimated" if said.get("source") == "estimated" else "reported"))
     others = data.get("choices")
     for choice in (data, *(others if isinstance(others, list) else ())):

@@ -48,7 +48,7 @@ def _decode(frame: Frame) -> Iterable[Event] | None:
     if data == b"null":
         return []  # the first event where several prompts are answered
     said = _decode_said(data)
-    if said.error:
+    if failure.told(said.error):
         return [failure.read(said.error)]
     if said.stop is None:
         return None

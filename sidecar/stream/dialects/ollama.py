@@ -84,7 +84,7 @@ def decoder() -> Decode:
     def decode(frame: Frame) -> Iterable[Event] | None:
         nonlocal named
         line = _decode(frame.data or b"")
-        if line.error:
+        if failure.told(line.error):
             return [failure.read(line.error)]
         if line.done is None:
             return _loaded(line) if line.status else None

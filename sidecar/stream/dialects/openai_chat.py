@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from sidecar.stream import failure, pointers
+from sidecar.stream import content, failure, pointers
 from sidecar.stream.counts import Groq, Timings, beside, progress, usage
 from sidecar.stream.dialects import Decode
 from sidecar.stream.events import (
@@ -24,7 +24,7 @@ from sidecar.stream.events import (
     ToolCallDelta,
 )
 from sidecar.stream.framing import Frame
-from sidecar.stream.reasons import canonical
+from sidecar.stream.reasons import canonical, known
 
 PATHS = ("/chat/completions", "/completions")
 PING = b": ping\n\n"
@@ -40,6 +40,7 @@ class _Call(msgspec.Struct, gc=False):
     index: int | None = None
     id: str | None = None
     function: _Function | None = None
+    extra_content: Any = None
 
 
 class _Delta(msgspec.Struct, gc=False):
@@ -55,6 +56,8 @@ class _Delta(msgspec.Struct, gc=False):
     function_call: _Function | None = None
     audio: Any = None
     images: Any = None
+    annotations: Any = None
+    extra_content: Any = None
 
 
 class _Message(msgspec.Struct, gc=False):
@@ -70,6 +73,7 @@ class _Choice(msgspec.Struct, gc=False):
     text: str | None = None
     finish_reason: str | None = None
     stop_reason: Any = None
+    logprobs: Any = None
     usage: dict[str, Any] | None = None
 
 
@@ -81,6 +85,8 @@ class _Chunk(msgspec.Struct, gc=False):
     usage: dict[str, Any] | None = None
     error: Any = None
     prompt_progress: Any = None
+    citations: Any = None
+    search_results: Any = None
     x_groq: Groq | None = None
     timings: Timings | None = None
 
@@ -93,48 +99,52 @@ def matches(frame: Frame, said: Any) -> bool:
 
 
 def decoder() -> Decode:
-    named = False
+    return _Decoder().decode
 
-    def decode(frame: Frame) -> Iterable[Event] | None:
-        nonlocal named
+
+class _Decoder:
+    def __init__(self) -> None:
+        self._named = False
+        self._spoken = False  # in deltas
+        self._sources: dict[str, Any] = {}
+
+    def decode(self, frame: Frame) -> Iterable[Event] | None:
         data = frame.data or b""
         if data[:1] != b"{" and data.lstrip()[:1] != b"{":
             return _not_json(data)
         chunk = _decode(data)
+        failed = chunk.error if failure.told(chunk.error) else chunk.x_groq and chunk.x_groq.error
         if chunk.choices is None:
-            return [failure.read(chunk.error)] if chunk.error else None
+            return [failure.read(failed)] if failed else None
         events: list[Event] = []
-        if not named and (chunk.model or chunk.id):
+        if not self._named and (chunk.model or chunk.id):
             events.append(Start(chunk.model or "", chunk.id or ""))
         for choice in chunk.choices:
-            if choice.message and named and chunk.object == "chat.completion":
-                choice.message = None  # MiniMax says all of it again at the end
+            self._spoken = self._spoken or (choice.delta is not None and choice.message is None)
+            if choice.message and (self._spoken or (self._named and chunk.object == "chat.completion")):
+                choice.message = None  # MiniMax and others say all of it again at the end
             _choice(choice, events)
+        self._beside(chunk, events)
+        if failed:
+            # OpenRouter says finish_reason "error" in the frame that says which
+            events = [event for event in events if type(event) is not Finish] + [failure.read(failed)]
+        elif chunk.object == "chat.completion":
+            events.append(End())
+        self._named = self._named or bool(events)
+        return events
+
+    def _beside(self, chunk: _Chunk, events: list[Event]) -> None:
+        """What a chunk says of the whole answer. Perplexity says its sources in each."""
+        for name, told in (("citations", chunk.citations), ("search_results", chunk.search_results)):
+            if told and self._sources.get(name) != told:
+                self._sources[name] = told
+                events.append(Extension(name, told))
         if chunk.usage:
             events.append(usage(chunk.usage))
         elif chunk.x_groq or chunk.timings:
-            events += beside(chunk.x_groq, chunk.timings, any(choice.finish_reason for choice in chunk.choices))
+            events += beside(chunk.x_groq, chunk.timings, any(choice.finish_reason for choice in chunk.choices or ()))
         if chunk.prompt_progress:
             events.append(progress(chunk.prompt_progress))
-        if error := chunk.error or (chunk.x_groq and chunk.x_groq.error):
-            # OpenRouter says finish_reason "error" in the frame that says which
-            events = [event for event in events if type(event) is not Finish] + [failure.read(error)]
-        elif failed := _failed(events):
-            events.append(Error("upstream_error", "the backend finished with an error", type=failed.raw))
-        elif chunk.object == "chat.completion":
-            events.append(End())
-        named = named or bool(events)
-        return events
-
-    return decode
-
-
-def _failed(events: list[Event]) -> Finish | None:
-    """The choice that says so, if one does."""
-    for event in events:
-        if type(event) is Finish and event.reason == "error":
-            return event
-    return None
 
 
 def _not_json(data: bytes) -> Iterable[Event] | None:
@@ -146,6 +156,8 @@ def _not_json(data: bytes) -> Iterable[Event] | None:
 
 def _choice(choice: _Choice, events: list[Event]) -> None:
     index = max(0, choice.index or 0)
+    if choice.logprobs:
+        events.append(Extension("logprobs", choice.logprobs, index))
     delta = choice.delta or choice.message
     if type(delta) is _Delta:
         _delta(delta, index, events)
@@ -166,7 +178,7 @@ def _delta(delta: _Delta, index: int, events: list[Event]) -> None:
     elif parts := delta.reasoning_details or delta.reasoning_steps:
         events += [ReasoningDelta(words, index) for part in parts if (words := _detail(part))]
     if delta.content:
-        _content(delta.content, index, events)
+        content.read(delta.content, index, events)
     if delta.refusal:
         events.append(TextDelta(delta.refusal, index, True))
     for call in delta.tool_calls or ():
@@ -174,13 +186,15 @@ def _delta(delta: _Delta, index: int, events: list[Event]) -> None:
         events.append(
             ToolCallDelta(call.index, call.id or "", function.name or "", arguments(function.arguments), index)
         )
+        if call.extra_content:
+            place = -1 if call.index is None else call.index
+            events.append(Extension("extra_content", call.extra_content, index, place))
     if delta.function_call and not delta.tool_calls:
         legacy = delta.function_call
         events.append(ToolCallDelta(0, "", legacy.name or "", arguments(legacy.arguments), index))
-    if delta.audio:
-        events.append(Extension("audio", delta.audio))
-    if delta.images:
-        events.append(Extension("images", delta.images))
+    for name in ("audio", "images", "annotations", "extra_content"):
+        if told := getattr(delta, name):
+            events.append(Extension(name, told, index))
 
 
 def _detail(part: Any) -> str:
@@ -202,25 +216,7 @@ def _messages(choice: _Choice, index: int, events: list[Event]) -> None:
 
 def _stop_reason(said: Any) -> str:
     """DeepSeek on Bedrock calls it so; elsewhere it is the token or the words that stopped the model."""
-    return said if isinstance(said, str) and canonical(said) != "other" else ""
-
-
-def _content(content: Any, index: int, events: list[Event]) -> None:
-    if isinstance(content, str):
-        events.append(TextDelta(content, index))
-        return
-    for part in content if isinstance(content, list) else (content,):
-        if isinstance(part, str) and part:
-            events.append(TextDelta(part, index))
-        if not isinstance(part, dict):
-            continue
-        if isinstance(text := part.get("text"), str) and text:
-            events.append(TextDelta(text, index))
-        elif thinking := part.get("thinking"):
-            # Mistral thinks in content parts
-            words = "".join(pointers.text(p, "/text") for p in thinking) if isinstance(thinking, list) else thinking
-            if words and isinstance(words, str):
-                events.append(ReasoningDelta(words, index))
+    return said if isinstance(said, str) and known(said) else ""
 
 
 def arguments(raw: msgspec.Raw) -> str:

@@ -29,6 +29,10 @@ from sidecar.stream.wires import EVENT_STREAM
 MAX_FINAL = 1 << 20
 """Bytes of an answer beyond which `complete` leaves out `final_response`."""
 
+_COUNTS = (
+    *("input_tokens", "output_tokens", "total_tokens", "cached_input_tokens"),
+    *("reasoning_tokens", "source", "cache_creation_input_tokens"),
+)
 _json = msgspec.json.Encoder().encode
 
 
@@ -152,7 +156,8 @@ class EnvelopeV1:
         out.append(self._frame(b"status", {**event.data, "message": event.message}))
 
     def _extension(self, event: Extension, out: list[bytes]) -> None:
-        out.append(self._frame(b"status", {"message": "extension", "name": event.name, "value": event.value}))
+        data = {"message": "extension", "name": event.name, "value": event.value}
+        out.append(self._frame(b"status", data | ({"choice": event.choice} if event.choice else {})))
 
     def _finish(self, event: Finish, out: list[bytes]) -> None:
         self._choice(event.choice).finish_reason = event.reason
@@ -170,7 +175,7 @@ class EnvelopeV1:
     def _end(self, event: End, out: list[bytes]) -> None:
         of_all: dict[str, Any] = {"model": self._model} if self._model else {}
         if self._usage:
-            of_all["usage"] = {k: v for k, v in msgspec.structs.asdict(self._usage).items() if v is not None}
+            of_all["usage"] = {name: v for name in _COUNTS if (v := getattr(self._usage, name)) is not None}
         data = self._choice(0).said(of_all)
         if len(self._choices) > 1:
             data["choices"] = [{"choice": n, **choice.said({})} for n, choice in sorted(self._choices.items()) if n]
@@ -203,6 +208,8 @@ class EnvelopeV2(EnvelopeV1):
         out.append(self._frame(b"reasoning", {"content": event.text, "index": index, **choice}))
 
     def _tool_delta(self, event: ToolCallDelta, out: list[bytes]) -> None:
+        if not event.id:
+            return  # it is known to be a call, and not yet which
         data = {"id": event.id, "name": event.name, "arguments_delta": event.arguments}
         out.append(self._frame(b"tool_call", data | ({"choice": event.choice} if event.choice else {})))
 

@@ -9,19 +9,31 @@ from sidecar.stream.events import (
     End,
     Error,
     Event,
+    Extension,
     Finish,
     ReasoningDelta,
     Start,
     TextDelta,
     ToolCallDelta,
-    ToolCallEnd,
     Usage,
 )
 from sidecar.stream.framing import Frame
 from sidecar.stream.wires import EVENT_STREAM
 
 _json = msgspec.json.Encoder().encode
+_FIELDS = ("audio", "images", "annotations", "extra_content")
+_BESIDE = ("citations", "search_results")
 _REASONS = {"length": "length", "tool_calls": "tool_calls", "content_filter": "content_filter"}
+
+
+class _Token(msgspec.Struct):
+    token: str
+    logprob: float
+
+
+class _Logprobs(msgspec.Struct):
+    content: list[_Token] | None = None
+    refusal: list[_Token] | None = None
 
 
 class OpenAI:
@@ -42,9 +54,9 @@ class OpenAI:
         self._wants_usage = usage
         self._prefix = b""
         self._spoken: set[int] = set()  # choices whose role was said
-        self._arguments: dict[tuple[int, int], bool] = {}  # (choice, call) -> arguments were sent
+        self._calls: dict[tuple[int, int], str] = {}  # (choice, call) -> as much of its name as was sent
+        self._logprobs: dict[int, bytes] = {}  # choice -> those of the words that follow
         self._usage: Usage | None = None
-        self._failed = ""  # the backend's word for an error that a choice finished with
         self._begin("")
 
     def encode(self, events: list[Event], frames: list[Frame]) -> bytes:
@@ -72,7 +84,8 @@ class OpenAI:
         self._prefix = b"data: " + _json(head)[:-1]
 
     def _chunk(self, choice: int, delta: bytes, reason: bytes = b"null") -> bytes:
-        said = b'{"index":%d,"delta":%s,"logprobs":null,"finish_reason":%s}' % (choice, delta, reason)
+        logprobs = self._logprobs.pop(choice, b"null") if self._logprobs else b"null"
+        said = b'{"index":%d,"delta":%s,"logprobs":%s,"finish_reason":%s}' % (choice, delta, logprobs, reason)
         return b'%s,"choices":[%s]}\n\n' % (self._prefix, said)
 
     def _delta(self, choice: int, name: bytes, value: bytes, out: list[bytes]) -> None:
@@ -92,30 +105,36 @@ class OpenAI:
         self._delta(event.choice, b"reasoning_content", _json(event.text), out)
 
     def _tool_delta(self, event: ToolCallDelta, out: list[bytes]) -> None:
-        key = (event.choice, event.index or 0)
-        # blanks and null mean an empty object, which the call's end says
-        said = "" if not self._arguments.get(key) and event.arguments.strip() in ("", "null") else event.arguments
-        function: dict[str, str] = {"arguments": said}
-        call: dict[str, Any] = {"index": event.index, "function": function}
-        if key not in self._arguments:
-            call = {"index": event.index, "id": event.id, "type": "function"}
-            call["function"] = {"name": event.name, **function}
-        elif not said:
+        """Each part when it is known: readers append what comes to what they have."""
+        if not event.id:
             return
-        self._arguments[key] = self._arguments.get(key, False) or bool(said)
-        self._delta(event.choice, b"tool_calls", _json([call]), out)
-
-    def _tool_end(self, event: ToolCallEnd, out: list[bytes]) -> None:
-        """Arguments that came only with the end, or that were left out where they are empty."""
         key = (event.choice, event.index or 0)
-        if not self._arguments.get(key) and (event.arguments_text or not event.invalid):
-            whole = event.arguments_text if event.arguments or event.invalid else "{}"
-            self._tool_delta(ToolCallDelta(event.index, event.id, event.name, whole, event.choice), out)
+        known = self._calls.get(key)
+        call: dict[str, Any] = {"index": event.index}
+        function = {"arguments": event.arguments}
+        if known is None:
+            call |= {"id": event.id, "type": "function"}
+        elif known == event.name and not event.arguments:
+            return
+        if known != event.name:
+            function = {"name": event.name[len(known or "") :], **function}
+            self._calls[key] = event.name
+        self._delta(event.choice, b"tool_calls", _json([call | {"function": function}]), out)
+
+    def _extension(self, event: Extension, out: list[bytes]) -> None:
+        """What has a field of its own in the format, or in that of many who speak it."""
+        if event.name == "logprobs":
+            if _are_logprobs(event.value):
+                self._logprobs[event.choice] = _json(event.value)
+        elif event.name == "extra_content" and event.call is not None:
+            call = {"index": event.call, "function": {"arguments": ""}, "extra_content": event.value}
+            self._delta(event.choice, b"tool_calls", _json([call]), out)
+        elif event.name in _FIELDS:
+            self._delta(event.choice, event.name.encode(), _json(event.value), out)
+        elif event.name in _BESIDE:
+            out.append(b'%s,"choices":[],"%s":%s}\n\n' % (self._prefix, event.name.encode(), _json(event.value)))
 
     def _finish(self, event: Finish, out: list[bytes]) -> None:
-        if event.reason == "error":
-            self._failed = event.raw or event.reason
-            return
         reason = _REASONS.get(event.reason, "stop")
         delta = b"{}" if event.choice in self._spoken else b'{"role":"assistant"}'
         out.append(self._chunk(event.choice, delta, b'"%s"' % reason.encode()))
@@ -129,24 +148,38 @@ class OpenAI:
         out.append(b"data: " + _json({"error": body}) + b"\n\n")
 
     def _end(self, event: End, out: list[bytes]) -> None:
-        if self._failed:
-            # the format has no such reason, and `[DONE]` would make it a success
-            failed = Error("upstream_error", "the backend finished with an error", type=self._failed)
-            self._error(failed, out)
-            return
-        if self._wants_usage and self._usage:
-            out.append(b'%s,"choices":[],"usage":%s}\n\n' % (self._prefix, _json(_counts(self._usage))))
+        for choice in tuple(self._logprobs):
+            out.append(self._chunk(choice, b"{}"))
+        if self._wants_usage and self._usage and (counts := _counts(self._usage)):
+            out.append(b'%s,"choices":[],"usage":%s}\n\n' % (self._prefix, _json(counts)))
         out.append(b"data: [DONE]\n\n")
 
 
+def _are_logprobs(said: Any) -> bool:
+    """Whether these are of this format; text completions have others."""
+    try:
+        known = msgspec.convert(said, _Logprobs)
+    except msgspec.ValidationError:
+        return False
+    return known.content is not None or known.refusal is not None
+
+
 def _counts(usage: Usage) -> dict[str, Any]:
-    given, made = usage.input_tokens or 0, usage.output_tokens or 0
-    counts: dict[str, Any] = {"prompt_tokens": given, "completion_tokens": made}
-    counts["total_tokens"] = usage.total_tokens if usage.total_tokens is not None else given + made
-    if usage.cached_input_tokens is not None:
-        counts["prompt_tokens_details"] = {"cached_tokens": usage.cached_input_tokens}
-    if usage.reasoning_tokens is not None:
-        counts["completion_tokens_details"] = {"reasoning_tokens": usage.reasoning_tokens}
+    """In this format prompts contain what was cached, and completions what was thought; empty where nobody counted."""
+    if usage.input_tokens is None and usage.output_tokens is None:
+        return {}
+    read, written, thought = usage.cached_input_tokens, usage.cache_creation_input_tokens, usage.reasoning_tokens
+    given = (usage.input_tokens or 0) + ((read or 0) + (written or 0) if usage.cache_apart else 0)
+    made = usage.output_tokens or 0
+    # xAI counts thoughts apart too, which only its total tells
+    made += thought or 0 if usage.reasoning_apart or usage.total_tokens == given + made + (thought or 0) else 0
+    total = given + made if usage.cache_apart or usage.total_tokens is None else usage.total_tokens
+    counts: dict[str, Any] = {"prompt_tokens": given, "completion_tokens": made, "total_tokens": total}
+    details = {"cached_tokens": read, "cache_write_tokens": written}
+    if known := {name: count for name, count in details.items() if count is not None}:
+        counts["prompt_tokens_details"] = known
+    if thought is not None:
+        counts["completion_tokens_details"] = {"reasoning_tokens": thought}
     return counts
 
 
@@ -155,7 +188,7 @@ _HANDLERS: dict[type[Event], Callable[[OpenAI, Any, list[bytes]], None]] = {
     TextDelta: OpenAI._text,
     ReasoningDelta: OpenAI._reasoning,
     ToolCallDelta: OpenAI._tool_delta,
-    ToolCallEnd: OpenAI._tool_end,
+    Extension: OpenAI._extension,
     Finish: OpenAI._finish,
     Usage: OpenAI._use,
     Error: OpenAI._error,

@@ -66,7 +66,8 @@ class Choices:
     def rest(self) -> list[Event]:
         """What was kept back, when nothing more comes: of chunks only the last can have finished."""
         finished = [event.choice for event in self._held if isinstance(event, Finish)]
-        known = finished == [self._last] or (not finished and self._last > 1)
+        ended = any(isinstance(event, End) for event in self._held)
+        known = finished == [self._last] or (ended and not finished and self._last > 1)
         self._counted = self._counted or (self._last > 0 and known)
         self.settled = True
         return self._told()

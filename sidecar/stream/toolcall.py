@@ -137,6 +137,8 @@ def begins_anew(call: ToolCall, said: ToolCallDelta, given: str) -> bool:
             return True
         # Gemini's and Ollama's parallel calls of one tool may all have index 0 and no id
         return (another_id or (not given and said.arguments.lstrip()[:1] == "{")) and call.whole()
+    if given and given == call.given_id and said.name.startswith(call.name):
+        return False  # the name so far, as another sidecar says it
     return another_id or said.index is None or call.whole()
 
 

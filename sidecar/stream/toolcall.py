@@ -113,7 +113,7 @@ class ToolCall:
 
     @property
     def _stands_in(self) -> bool:
-        return len(self.texts) == 1 and self.texts[0].strip() in _STAND_INS
+        return len(self.texts) == 1 and len(self.texts[0]) < 64 and self.texts[0].strip() in _STAND_INS
 
     def _said(self, words: str) -> bool:
         """Whether these, behind a whole object, say that object again or nothing."""

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from bench.machine import PROXY_CORE, ROOT, interpreter, packages
-from sidecar.stream.events import End, Event, Finish, TextDelta
+from sidecar.stream.events import End, Event, TextDelta
 from sidecar.stream.framing import Frame
 from sidecar.stream.parser import StreamParser
 from sidecar.stream.wires import make
@@ -113,8 +113,8 @@ class Stream:
     def _longest(self, raws: list[bytes]) -> int:
         """The place of the longest frame that says text, and not that it was the last."""
         parser = self.parser()
-        said = [parser.feed(raw)[0] for raw in raws]
-        words = (at for at, events in enumerate(said) if _text(events) and not any(map(_is_last, events)))
+        said = [(parser.feed(raw)[0], parser.finished) for raw in raws]
+        words = (at for at, (events, finished) in enumerate(said) if _text(events) and not finished)
         return max(words, key=lambda at: (len(raws[at]), at))
 
     def _tokens(self, count: int) -> tuple[list[bytes], list[bytes]]:
@@ -134,10 +134,6 @@ class Stream:
         """A copy of the frame, with more JSON text before its own where it has no checksum."""
         said = msgspec.json.encode(text)
         return bytes(bytearray(raw)) if self.name.endswith(".bin") else raw.replace(said, b'"' + more + said[1:], 1)
-
-
-def _is_last(event: Event) -> bool:
-    return isinstance(event, Finish | End)
 
 
 def _text(events: list[Event]) -> str:

@@ -160,14 +160,18 @@ class _Decoder:
             if part.executable_code is not None or part.code_execution_result is not None:
                 name = "codeExecutionResult" if part.executable_code is None else "executableCode"
                 events.append(Status("server_tool", {"name": name}))
-            for name, data in (("inline_data", part.inline_data), ("file_data", part.file_data)):
-                if data is not None:
-                    events.append(Extension(name, data, choice))
+            if part.inline_data is not None:
+                events.append(Extension("inline_data", part.inline_data, choice))
+            if part.file_data is not None:
+                events.append(Extension("file_data", part.file_data, choice))
             if part.thought_signature:
                 events.append(_signed(part, choice))
-        for name in ("grounding_metadata", "citation_metadata", "url_context_metadata"):
-            if told := getattr(candidate, name):
-                events.append(Extension(name, told, choice))
+        if candidate.grounding_metadata:
+            events.append(Extension("grounding_metadata", candidate.grounding_metadata, choice))
+        if candidate.citation_metadata:
+            events.append(Extension("citation_metadata", candidate.citation_metadata, choice))
+        if candidate.url_context_metadata:
+            events.append(Extension("url_context_metadata", candidate.url_context_metadata, choice))
         if raw := candidate.finish_reason:
             events += self._call_ends(choice)
             events.append(Finish(canonical(raw), raw, choice, candidate.finish_message or ""))

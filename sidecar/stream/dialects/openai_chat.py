@@ -133,12 +133,17 @@ class _Decoder:
         self._named = self._named or bool(events)
         return events
 
-    def _beside(self, chunk: _Chunk, events: list[Event]) -> None:
-        """What a chunk says of the whole answer. Perplexity says its sources in each."""
+    def _sourced(self, chunk: _Chunk, events: list[Event]) -> None:
+        """Perplexity says its sources in each chunk."""
         for name, told in (("citations", chunk.citations), ("search_results", chunk.search_results)):
             if told and self._sources.get(name) != told:
                 self._sources[name] = told
                 events.append(Extension(name, told))
+
+    def _beside(self, chunk: _Chunk, events: list[Event]) -> None:
+        """What a chunk says of the whole answer."""
+        if chunk.citations or chunk.search_results:
+            self._sourced(chunk, events)
         if chunk.usage:
             events.append(usage(chunk.usage))
         elif chunk.x_groq or chunk.timings:
@@ -192,9 +197,14 @@ def _delta(delta: _Delta, index: int, events: list[Event]) -> None:
     if delta.function_call and not delta.tool_calls:
         legacy = delta.function_call
         events.append(ToolCallDelta(0, "", legacy.name or "", arguments(legacy.arguments), index))
-    for name in ("audio", "images", "annotations", "extra_content"):
-        if told := getattr(delta, name):
-            events.append(Extension(name, told, index))
+    if delta.audio:
+        events.append(Extension("audio", delta.audio, index))
+    if delta.images:
+        events.append(Extension("images", delta.images, index))
+    if delta.annotations:
+        events.append(Extension("annotations", delta.annotations, index))
+    if delta.extra_content:
+        events.append(Extension("extra_content", delta.extra_content, index))
 
 
 def _detail(part: Any) -> str:

@@ -111,7 +111,8 @@ class House(AsyncExitStack):
 
 
 class Log(logging.Handler):
-    """Everything that is logged, at every level, as the lines that would be printed."""
+    """Everything that is logged, at every level, as the lines that would be printed; but for the exporters, which end in
+    threads of their own, after the test that began them."""
 
     def __init__(self, lines: list[str]) -> None:
         super().__init__(logging.DEBUG)
@@ -119,7 +120,8 @@ class Log(logging.Handler):
         self._lines = lines
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._lines.append(self.format(record))
+        if not record.name.startswith("opentelemetry."):
+            self._lines.append(self.format(record))
 
     def __enter__(self) -> Self:
         root = logging.getLogger()

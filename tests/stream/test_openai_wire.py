@@ -11,6 +11,7 @@ from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletionChunk
 
 from sidecar.policy import outcome
+from sidecar.stream import pointers
 from sidecar.stream.events import (
     End,
     Error,
@@ -270,3 +271,46 @@ def test_a_ping(shape: str, after_id: bool, ping: bytes | None) -> None:
     else:
         (chunk,) = chunks(sent + b"data: [DONE]\n\n")
         assert chunk.choices[0].delta.model_dump(exclude_none=True) == {}
+
+
+def fixture_chunks(name: str) -> list[dict[str, Any]]:
+    fixture = next(fixture for fixture in FIXTURES if fixture.name == name)
+    lines = encoded(fixture.events).decode().split("\n")
+    return [json.loads(line[6:]) for line in lines if line.startswith("data: {")]
+
+
+FIELDS = {
+    "annotations": ("openai-chat/sources.sse", "/choices/0/delta/annotations/0/type", "url_citation"),
+    "citations": ("openai-chat/sources.sse", "/citations/0", "https://fern.example/a"),
+    "search results": ("openai-chat/sources.sse", "/search_results/0/url", "https://fern.example/a"),
+    "annotations of a part": ("openai-chat/content-of-many-kinds.sse", "/choices/0/delta/annotations/0/index", 1),
+    "images of a part": ("openai-chat/content-of-many-kinds.sse", "/choices/0/delta/images/0/type", "image_url"),
+    "logprobs with their words": ("openai-chat/logprobs.sse", "/choices/0/logprobs/content/0/token", "Low"),
+    "what a call carries": (
+        "openai-chat/tools-signed.sse",
+        "/choices/0/delta/tool_calls/0/extra_content/google/thought_signature",
+        "c2ln",
+    ),
+    "Gemini's signature of a call": (
+        "gemini/signature-of-a-call.sse",
+        "/choices/0/delta/tool_calls/0/extra_content/google/thought_signature",
+        "c2ln",
+    ),
+    "what Anthropic read from its cache": ("anthropic/cache-written.sse", "/usage/prompt_tokens", 98),
+    "what it wrote there": ("anthropic/cache-written.sse", "/usage/prompt_tokens_details/cache_write_tokens", 5),
+    "thoughts of Gemini": ("gemini/thinking.sse", "/usage/completion_tokens", 6),
+}
+
+
+@pytest.mark.parametrize(("name", "pointer", "value"), FIELDS.values(), ids=FIELDS)
+def test_what_the_format_has_a_field_for(name: str, pointer: str, value: object) -> None:
+    assert value in [pointers.at(chunk, pointer) for chunk in fixture_chunks(name)]
+
+
+def test_logprobs_come_in_the_chunk_of_their_words() -> None:
+    (choice,) = [chunk["choices"][0] for chunk in fixture_chunks("openai-chat/logprobs.sse") if chunk["choices"]][:1]
+    assert (choice["delta"]["content"], choice["logprobs"]["content"][0]["token"]) == ("Low", "Low")
+
+
+def test_a_detail_alone_counts_nothing() -> None:
+    assert not any(chunk.get("usage") for chunk in fixture_chunks("openai-chat/usage-of-a-detail.sse"))

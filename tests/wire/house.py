@@ -111,8 +111,10 @@ class House(AsyncExitStack):
 
 
 class Log(logging.Handler):
-    """Everything that is logged, at every level, as the lines that would be printed; but for the exporters, which end in
-    threads of their own, after the test that began them."""
+    """Everything that is logged, at every level, as the lines that would be printed.
+
+    Not what exporters log, which end in threads of their own, after the test that began them.
+    """
 
     def __init__(self, lines: list[str]) -> None:
         super().__init__(logging.DEBUG)

@@ -121,18 +121,11 @@ def explain(
 
     Without a FILE: which of the built-in rules.
     """
-    from sidecar.policy.shape import POLICY, show
+    from sidecar.policy.explain import explain
     from sidecar.proxy.reload import Source
 
     facts = _facts(path, method, headers, body)
-    decision = _load(Source(file)).resolve(facts)
-    said = {
-        "rule": decision.rule,
-        "route": decision.route,
-        "upstreams": [upstream.name for upstream in decision.upstreams],
-        "request": {"method": facts.method, "path": path, "model": facts.model, "stream": facts.stream},
-        "policy": show(decision.policy, POLICY),
-    }
+    said = explain(_load(Source(file)).resolve(facts), facts)
     click.echo(_json(said) if as_json else _yaml(said), nl=False)
 
 
@@ -231,9 +224,13 @@ def _load(source: "Source") -> "Rules":
 def _promise(rules: "Rules") -> str:
     """What clients will get from the built-in rules."""
     config = rules.config
-    if config.defaults.format == "passthrough":
-        return f"{config.upstreams[0].url}: every client gets the backend's own format, unless it asks for another."
-    return f"{config.upstreams[0].url}: SDK clients keep their own format, all others get {config.defaults.format}."
+    given = {
+        "auto": "the path of a known API (/v1/chat/completions, /v1/messages, /api/chat ...) keeps that API's format,"
+        " every other one gets envelope-v1",
+        "passthrough": "every client gets the backend's own format, unless it asks for another",
+    }
+    format = config.defaults.format
+    return f"{config.upstreams[0].url}: {given.get(format, f'every client gets {format}, unless it asks for another')}."
 
 
 def _facts(path: str, method: str | None, headers: tuple[str, ...], body: str) -> "Facts":
@@ -290,7 +287,7 @@ def _json(value: Any) -> str:
 def _yaml(value: Any) -> str:
     import yaml
 
-    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
+    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=200)
 
 
 if __name__ == "__main__":

@@ -161,8 +161,29 @@ def test_explain_gives_the_whole_policy_in_the_words_of_the_file(tmp_path: Path)
 
 
 def test_explain_without_a_file_is_about_the_built_in_rules() -> None:
-    said = yaml.safe_load(run("explain", "--header", "User-Agent: ollama-python/0.6").stdout)
-    assert (said["rule"], said["policy"]["format"]) == ("other SDK clients keep their own format", "passthrough")
+    said = yaml.safe_load(run("explain", "--path", "/api/chat", "--body", "{}").stdout)
+    assert (said["rule"], said["policy"]["format"], said["format"]) == ("default", "auto", "passthrough")
+
+
+EXPLAINED = [
+    ("/v1/chat/completions", [], "passthrough", "of openai-chat; an answer in another dialect leaves as openai"),
+    ("/v1/messages", [], "passthrough", "the path of anthropic"),
+    ("/generate", [], "envelope-v1", "may be the path of sglang: an answer in that dialect leaves as it is"),
+    ("/ask", [], "envelope-v1", "the path of no known API"),
+    ("/ask", ["--header", "X-Stream-Format: openai"], "openai", "the client asks for it"),
+    ("/ask", ["--header", "X-Stream-Format: opnai"], "none", "the client is answered 406: no stream format 'opnai'"),
+]
+
+
+@pytest.mark.parametrize(("path", "more", "format", "why"), EXPLAINED)
+def test_explain_says_which_format_and_why(path: str, more: list[str], format: str, why: str) -> None:
+    said = yaml.safe_load(run("explain", "--path", path, "--body", "{}", *more).stdout)
+    assert said["format"] == format and why in said["why"]
+
+
+def test_explain_says_so_where_a_rule_does() -> None:
+    said = yaml.safe_load(run("explain", EXAMPLE, "--path", "/v1/chat/completions", "--body", "{}").stdout)
+    assert (said["format"], said["why"]) == ("envelope-v1", f"the policy of '{said['rule']}' says so")
 
 
 def test_explain_of_a_bad_file_is_1(tmp_path: Path) -> None:
@@ -212,10 +233,12 @@ def test_decode_of_a_stream_that_ends_in_an_error_is_1(input: bytes) -> None:
 def test_serve_says_what_clients_get() -> None:
     with SidecarProcess("http://127.0.0.1:9") as sidecar:
         sidecar.line(
-            lambda line: line == "http://127.0.0.1:9: SDK clients keep their own format, all others get envelope-v1."
+            lambda line: line.startswith(
+                "http://127.0.0.1:9: the path of a known API (/v1/chat/completions, /v1/messages"
+            )
         )
         listening = sidecar.told(event="listening")
-        assert (listening["config"], listening["format"]) == ("built-in", "envelope-v1")
+        assert (listening["config"], listening["format"]) == ("built-in", "auto")
 
 
 def test_serve_says_so_when_everybody_keeps_the_backends_format() -> None:

@@ -29,6 +29,7 @@ def _is(description: str) -> Meta:
 
 Duration = Annotated[float, _kind("duration")]
 Format = Annotated[str, _kind("format")]
+Choice = Annotated[str, _kind("format-or-auto")]
 Name = Annotated[str, _kind("name")]
 Address = Annotated[str, _kind("address")]
 Percent = Annotated[float, _kind("percent")]
@@ -99,7 +100,13 @@ class Rollout(msgspec.Struct, frozen=True):
 class Policy(msgspec.Struct, frozen=True):
     """What is done with a request. `open_after` None means: as `ping.interval`."""
 
-    format: Annotated[Format, _is("What a stream leaves as, unless the client asks for another.")] = "envelope-v1"
+    format: Annotated[
+        Choice,
+        _is(
+            "What a stream leaves as, unless the client asks for another; auto: on the path of a known API that API's"
+            " format, elsewhere envelope-v1."
+        ),
+    ] = "auto"
     allow: Annotated[tuple[Format, ...], _is("The formats that a client may ask for.")] = wires.NAMES
     stream: Annotated[
         Literal["auto", "on", "off"], _is("Whether a request asks for a stream; auto: its body and path tell.")

@@ -234,6 +234,7 @@ KINDS = {
     ),
     "bytes": Kind(_bytes, {"type": ["string", "integer"], "pattern": f"^{_SIZE.pattern}$"}),
     "format": Kind(_one_of("format", lambda words: words.formats), {"type": "string"}),
+    "format-or-auto": Kind(_one_of("format", lambda words: ("auto", *words.formats)), {"type": "string"}),
     "dialect": Kind(_one_of("dialect", lambda words: words.dialects), {"type": "string"}),
     "name": Kind(_name, {"type": "string", "minLength": 1, "maxLength": 200, "not": {"const": "default"}}),
     "identifier": Kind(_identifier, {"type": "string", "pattern": f"^{_NAME.pattern}$"}),

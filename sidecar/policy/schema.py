@@ -38,7 +38,8 @@ def _bare(shape: Shape, words: Words) -> dict[str, Any]:
         return {"enum": list(type_.values)}
     if isinstance(type_, types.BoolType):
         return {"type": "boolean"}
-    known = {"format": words.formats, "dialect": words.dialects}.get(shape.extra.get("kind", ""))
+    named = {"format": words.formats, "format-or-auto": ("auto", *words.formats), "dialect": words.dialects}
+    known = named.get(shape.extra.get("kind", ""))
     bounds = {"minimum": type_.ge, "maximum": type_.le} if isinstance(type_, types.IntType) else {}
     return {"enum": list(known)} if known else {**KINDS[shape.extra.get("kind", "text")].schema, **bounds}
 

@@ -15,7 +15,8 @@ from sidecar.proxy.upstream import Backend
 from sidecar.telemetry.life import Life
 from sidecar.telemetry.telemetry import Telemetry
 
-_NO_UPGRADE = "WebSocket and other upgrades are not relayed; ask for a stream over plain HTTP"
+_NO_WEBSOCKET = "ask for a stream over plain HTTP, by POST to the same path"
+_NO_UPGRADE = "upgrades are not relayed; ask over plain HTTP/1.1"
 
 
 class Sidecar:
@@ -44,10 +45,10 @@ class Sidecar:
             life.end("client_left", 499, self._clock())
             return
         if admitted:
-            decision, format, asked, _ = admitted
+            decision = admitted.decision
             policy, upstream = decision.policy, decision.upstreams[0]
             backend = self._backends.get(upstream) or Backend(upstream)
-            reply = Reply(request, downstream, policy, upstream, format, asked, life)
+            reply = Reply(request, downstream, policy, upstream, admitted, life)
             exchange = Exchange(request, reply, backend, policy, life, self._clock)
             await exchange.run()
             self._door.ended(admitted, exchange.failed, life)
@@ -74,7 +75,9 @@ class Sidecar:
         if not refused:
             return await self._door.admit(request, downstream, life)
         status, message, hint = refused
-        await refuse(downstream, status, message, life.response_headers(), hint)
+        # RFC 9110, 15.5.22: what would be spoken instead
+        instead = [(b"upgrade", b"HTTP/1.1"), (b"connection", b"Upgrade")] if status == 426 else []
+        await refuse(downstream, status, message, life.response_headers() + instead, hint)
         return None
 
 
@@ -82,7 +85,10 @@ def _refused(request: Request) -> tuple[int, str, str] | None:
     """The status, the message and the hint for what no proxy can pass on."""
     if streams.reserved(request.path):
         return 404, "nothing is here", "/.sidecar/ is the sidecar's own"
-    if request.header(b"upgrade").lower() not in ("", "h2c"):
+    upgrade = request.header(b"upgrade").lower()
+    if upgrade == "websocket":
+        return 426, "WebSocket is not spoken here", _NO_WEBSOCKET
+    if upgrade not in ("", "h2c"):
         return 501, "this connection cannot be upgraded", _NO_UPGRADE
     if request.header(b"transfer-encoding").lower() not in ("", "chunked"):
         return 501, "an unknown transfer coding", "send the body plain or chunked"

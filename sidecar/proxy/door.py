@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from sidecar.policy import cors, rollout, streams
+from sidecar.policy import apis, cors, rollout, streams
 from sidecar.policy.rules import Decision, Facts, Rules
 from sidecar.proxy.downstream import Downstream
 from sidecar.proxy.headers import Header
@@ -19,12 +19,14 @@ _FORCED = {"on": True, "off": False}
 
 
 class Admitted(NamedTuple):
-    """A request that goes on. `asked` is whether it asks for a stream; `arm` is the rollout's that it is on."""
+    """A request that goes on. `asked` is whether it asks for a stream; `arm` is the rollout's that it is on; `auto` is
+    there where the answer may still change the format."""
 
     decision: Decision
     format: str
     asked: bool
     arm: rollout.Arm | None
+    auto: apis.Auto | None
 
 
 class Door:
@@ -86,8 +88,13 @@ class Door:
         arm = None if wished else self._arm(decision, request)
         format = decision.policy.rollout.format if arm else format
         upstream = decision.upstreams[0]
+        auto = apis.of_path(request.path) if format == "auto" else None
+        if auto:
+            known = upstream.dialect not in ("auto", "homemade")
+            format = auto.of(upstream.dialect) if known else auto.format
+            auto = auto if auto.open and not known else None
         life.routed(decision, upstream=upstream, dialect=upstream.dialect, model=model, format=format, stream=asked)
-        return Admitted(decision, format, asked, arm)
+        return Admitted(decision, format, asked, arm, auto)
 
     def _arm(self, decision: Decision, request: Request) -> rollout.Arm | None:
         """The new arm of the rule's rollout, if this client is on it and it is not off."""

@@ -64,10 +64,10 @@ class SidecarMiddleware:
         if not admitted:
             life.end("rejected" if downstream.status >= 400 else "completed", downstream.status, self._clock())
             return
-        decision, format, asked, _ = admitted
+        decision = admitted.decision
         policy, upstream = decision.policy, decision.upstreams[0]
-        reply = Within(request, downstream, policy, upstream, format, asked, life)
-        if asked:
+        reply = Within(request, downstream, policy, upstream, admitted, life)
+        if admitted.asked:
             # what the app would compress could not be read until its compressor gives it away
             others = [header for header in scope["headers"] if header[0] != b"accept-encoding"]
             scope["headers"] = [*others, (b"accept-encoding", b"identity")]
@@ -78,7 +78,7 @@ class SidecarMiddleware:
             await exchange.run()
             self._door.ended(admitted, exchange.failed, life)
 
-        call = Call(scope, heard, Passing(send, heard, life, self._clock), downstream, relay, asked)
+        call = Call(scope, heard, Passing(send, heard, life, self._clock), downstream, relay, admitted.asked)
         async with call:
             await self._app(scope, call.receive, call.send)
 

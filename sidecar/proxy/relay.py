@@ -44,6 +44,9 @@ class Relay:
         self._patience = patience
         self._life = life
         self._clock = clock
+        self._encode = reply.wire.encode
+        self._events: list[Event] = []  # what waits until the format is known
+        self._frames: list[Frame] = []
         self._held: Callable[[], Awaitable[None]] | None = None
         self._unread: bytearray | None = None
 
@@ -76,7 +79,7 @@ class Relay:
     async def _carry(self, answer: Answer) -> bool:
         """Chunk after chunk, to the last word or the end of the body; False if the body broke off."""
         parser, life, clock, patience = self.parser, self._life, self._clock, self._patience
-        downstream, encode = self._reply.downstream, self._reply.wire.encode
+        downstream = self._reply.downstream
 
         early = bytearray()  # what came before the answer was started, in case that nothing can be made of it
 
@@ -93,7 +96,7 @@ class Relay:
                     return False
                 if events:
                     patience.idle_from = now
-                data = encode(events, frames)
+                data = self._encode(events, frames)
                 if data and not downstream.offer(data, now):
                     self._held = partial(self._say, data)
                     return False
@@ -112,6 +115,11 @@ class Relay:
 
     def _hear(self, events: list[Event], frames: list[Frame]) -> tuple[bytes, Event | None]:
         """What these say to the client, and the last word where it ends the answer."""
+        if self._reply.auto and not self._known(events, frames):
+            return b"", None
+        if self._frames:
+            events, frames = [*self._events, *events], [*self._frames, *frames]
+            self._events, self._frames = [], []
         reply, wire, patience = self._reply, self._reply.wire, self._patience
         last = events[-1] if events else None
         self._recognise()
@@ -151,6 +159,11 @@ class Relay:
         reply, wire = self._reply, self._reply.wire
         events, frames = self.parser.eof(clean)
         self._life.observe(events, self._clock())
+        if reply.auto:
+            self._known(events, frames, over=True)
+            wire = reply.wire
+        events, frames = [*self._events, *events], [*self._frames, *frames]
+        self._events, self._frames = [], []
         if not (events and isinstance(events[-1], Error)):
             await self._say(*self._hear(events, frames))
         elif clean and not wire.normalises and events[-1].outcome != "truncated":
@@ -163,6 +176,22 @@ class Relay:
             await reply.write(wire.encode(events[:-1], whole))
             self._recognise()
             await reply.fail(events[-1])
+
+    def _known(self, events: list[Event], frames: list[Frame], over: bool = False) -> bool:
+        """Whether it is known in which format the answer leaves: by its dialect, or by its first words in another one
+        than the path promised. What came before waits, a megabyte at most."""
+        dialect, auto = self.parser.dialect, self._reply.auto
+        spoken = any(isinstance(event, CONTENT) for event in (*self._events, *events))
+        over = over or any(isinstance(event, End | Error) for event in events)
+        much = sum(len(frame.raw) for frame in (*self._frames, *frames)) > MAX_EARLY
+        recognised = dialect != "auto" and auto is not None and (auto.shared or dialect in auto.apis)
+        if not (recognised or spoken or over or much):
+            self._events += events
+            self._frames += frames
+            return False
+        self._reply.settle(dialect, spoken)
+        self._encode = self._reply.wire.encode
+        return True
 
     def _recognise(self) -> None:
         """The client speaks what the backend does, where its path did not tell."""

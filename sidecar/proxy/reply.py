@@ -11,6 +11,7 @@ from sidecar.policy import cors, outcome
 from sidecar.policy.config import Policy, Upstream
 from sidecar.proxy import headers
 from sidecar.proxy.answer import Answer
+from sidecar.proxy.door import Admitted
 from sidecar.proxy.downstream import Downstream
 from sidecar.proxy.headers import Header
 from sidecar.proxy.request import Request
@@ -26,6 +27,7 @@ class Reply:
     `outcome` is the word that it ended by, empty before. `ending`: the last word is being said, and nothing can change
     it. `asked`: the client wants a stream; `streaming`: it is, or was opened as, one; `can_open`: it may be opened
     before the backend's is here. `dialect` is what the client speaks, as far as its path tells; `wire` encodes.
+    `auto` is there until the answer has shown in which format it leaves: nothing of it may leave before.
     """
 
     def __init__(
@@ -34,12 +36,12 @@ class Reply:
         downstream: Downstream,
         policy: Policy,
         upstream: Upstream,
-        format: str,
-        asked: bool,
+        admitted: Admitted,
         life: Life,
     ) -> None:
         self.downstream = downstream
-        self.asked = asked
+        self.asked = admitted.asked
+        self.auto = admitted.auto
         self.outcome = ""
         self.ending = self.streaming = False
         self.head: tuple[int, list[Header]] = (200, [])
@@ -51,14 +53,29 @@ class Reply:
         self._policy = policy
         self._upstream = upstream
         self._life = life
-        self.speak(format)
-        self.can_open = asked and (self.wire.normalises or bool(dialects.ping(self.dialect)))
+        self.speak(admitted.format)
+        self.can_open = self.asked and (self.wire.normalises or bool(dialects.ping(self.dialect))) and not self._unsure
 
     def speak(self, format: str) -> None:
         """Use this format from now on; nothing is out yet that another one would end."""
-        self._format = format
+        self._format = self._life.format = format
         asked = self._request.asked
         self.wire: Wire = make(format, self.dialect, self._life.stream_id, int(time.time()), asked.usage)
+
+    @property
+    def _unsure(self) -> bool:
+        """Whether a head would have to say what only the answer shows."""
+        return self.auto is not None and self.auto.shared
+
+    def settle(self, dialect: str, spoken: bool) -> None:
+        """The answer has shown its dialect, and whether it has words: its format is known, and stays."""
+        auto, self.auto = self.auto, None
+        format = auto.of(dialect) if auto and (spoken or auto.shared) else self._format
+        if format != self._format:
+            event_stream = self.wire.event_stream
+            self.speak(format)
+            self.wire.event_stream = self.wire.event_stream or event_stream
+        self.can_open = self.wire.event_stream
 
     async def open(self) -> None:
         """Begin a stream before the backend has begun its answer."""
@@ -69,7 +86,8 @@ class Reply:
         """The backend has begun a stream, of server-sent events or of something else."""
         self.head = (answer.status, answer.headers)
         self.streaming = True
-        self.can_open = self.wire.event_stream = self.wire.event_stream or event_stream
+        self.wire.event_stream = self.wire.event_stream or event_stream
+        self.can_open = self.wire.event_stream and not self._unsure
 
     async def write(self, data: bytes) -> float:
         """Write the bytes, if there are any; the seconds that the client let us wait."""

@@ -166,7 +166,7 @@ LINES = [
         (200,),
         (Served(b"GET /", HIDDEN),),
     ),
-    Attempt("an upgrade", get(b"GET / HTTP/1.1", HOST + b"Connection: Upgrade\r\nUpgrade: websocket\r\n"), (501,)),
+    Attempt("an upgrade", get(b"GET / HTTP/1.1", HOST + b"Connection: Upgrade\r\nUpgrade: websocket\r\n"), (426,)),
     Attempt("Expect", get(b"GET / HTTP/1.1", HOST + b"Expect: 100-continue\r\n"), (200,), (Served(b"GET /"),)),
     line("CONNECT", get(b"CONNECT b:80 HTTP/1.1"), 501),
     line("HTTP/0.9", b"GET /\r\n\r\n", 505),

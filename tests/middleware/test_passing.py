@@ -273,7 +273,7 @@ def test_without_a_configuration_the_built_in_rules_hold(tmp_path: Path) -> None
     file.write_text(YAML + "defaults: { format: openai }")
     for config, agent, wanted in [
         (None, "curl/8", "envelope-v1"),
-        (None, "OpenAI/Python 3", "passthrough"),
+        (None, "OpenAI/Python 3", "envelope-v1"),
         (file, "curl/8", "openai"),
         (str(file), "curl/8", "openai"),
     ]:

@@ -37,7 +37,7 @@ def test_what_is_not_given_is_the_default() -> None:
     config = load(HEAD.encode(), "f")
     assert (config.listen, config.admin.listen, config.inspect_bytes) == ("0.0.0.0:9900", "0.0.0.0:9901", 8 << 20)
     policy = config.defaults
-    assert (policy.format, policy.stream, policy.headers, policy.open_after) == ("envelope-v1", "auto", "on", None)
+    assert (policy.format, policy.stream, policy.headers, policy.open_after) == ("auto", "auto", "on", None)
     assert (policy.ping.interval, policy.ping.shape) == (15, "auto")
     assert (policy.padding.initial_bytes, policy.padding.content) == (0, "spaces")
     times = policy.timeouts
@@ -102,7 +102,10 @@ def test_ways_to_say_it(line: str) -> None:
         ("defaults: { headers: true }", "f:3:22: headers: needs off | on, not true; did you mean on?"),
         ("defaults: { headers: yes }", "f:3:22: headers: needs off | on, not yes"),
         ("defaults: { ping: { shape: commment } }", "f:3:28: shape: needs auto | comment | comment-no-blank | event"),
-        ("defaults: { format: envelope }", "f:3:21: format: unknown format envelope; known: envelope-v1, passthrough;"),
+        (
+            "defaults: { format: envelope }",
+            "f:3:21: format: unknown format envelope; known: auto, envelope-v1, passthr",
+        ),
         ("defaults: { allow: passthrough }", "f:3:20: allow: needs a list, not passthrough"),
         ("defaults: { allow: [envelop-v1] }", "f:3:21: allow: unknown format envelop-v1; known: envelope-v1, passthr"),
         ("defaults: { padding: { initial_bytes: 65KiB } }", "f:3:39: initial_bytes: 65KiB is not between 0 and 65536"),

@@ -62,7 +62,7 @@ def test_a_decision_has_the_route_the_upstreams_and_the_policy_over_the_defaults
 def test_without_a_rule_the_defaults_and_the_first_upstream_hold() -> None:
     decision = RULES.resolve(Facts("GET", "/", stream=True))
     assert (decision.rule, decision.route, decision.upstreams[0].name) == ("default", "", "first")
-    assert (decision.policy.format, decision.policy.ping.shape) == ("envelope-v1", "event")
+    assert (decision.policy.format, decision.policy.ping.shape) == ("auto", "event")
 
 
 def test_a_rule_without_upstreams_has_the_first_of_the_file() -> None:

@@ -113,7 +113,8 @@ def test_both_refuse_what_is_bad(text: str) -> None:
 def test_the_names_of_formats_and_dialects_are_those_of_the_program() -> None:
     made = schema(Words(("auto", "foo"), ("bar",)))
     policy = made["properties"]["defaults"]["properties"]
-    assert policy["format"]["enum"] == policy["allow"]["items"]["enum"] == ["bar"]
+    assert policy["format"]["enum"] == ["auto", "bar"]
+    assert policy["allow"]["items"]["enum"] == policy["rollout"]["properties"]["format"]["enum"] == ["bar"]
     assert made["properties"]["upstreams"]["additionalProperties"]["properties"]["dialect"]["enum"] == ["auto", "foo"]
 
 

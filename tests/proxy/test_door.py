@@ -35,23 +35,41 @@ async def test_what_only_looks_like_it_does(path: str) -> None:
 
 
 WEBSOCKET = request("GET", "/chat", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13")
+OTHER = request("GET", "/chat", "Connection: Upgrade", "Upgrade: h9")
 CONNECT = b"CONNECT example.test:443 HTTP/1.1\r\nHost: example.test:443\r\n\r\n"
 
 
-@pytest.mark.parametrize("asked", [WEBSOCKET, CONNECT])
-async def test_upgrades_are_refused_with_a_hint(asked: bytes) -> None:
-    async with House(echo) as house, house.client() as client:
-        await client.send(asked)
-        reply = await client.reply()
-        assert reply.status == 501
-        assert "WebSocket" in json.loads(reply.body)["error"]["hint"]
+async def test_a_web_socket_is_told_what_to_speak_instead() -> None:
+    """Agents that try it first go on at once at a 426, and lose seconds at any other status."""
+    async with House(echo) as house:
+        reply = await house.ask(WEBSOCKET)
+        assert (reply.status, reply.all("upgrade"), reply.all("connection")) == (426, ["HTTP/1.1"], ["Upgrade"])
+        assert "plain HTTP" in json.loads(reply.body)["error"]["hint"]
         assert house.backend.talks == []
+
+
+@pytest.mark.parametrize("asked", [OTHER, CONNECT])
+async def test_other_upgrades_are_refused_with_a_hint(asked: bytes) -> None:
+    async with House(echo) as house:
+        reply = await house.ask(asked)
+        assert reply.status == 501
+        assert "plain HTTP" in json.loads(reply.body)["error"]["hint"]
+        assert house.backend.talks == []
+
+
+async def test_a_backend_s_own_426_passes() -> None:
+    async def refuse(talk: Talk) -> None:
+        await talk.send(answer(b"use h3", "text/plain", "X-Own: a", status=426))
+
+    async with House(refuse) as house:
+        reply = await house.ask(request("GET", "/chat"))
+        assert (reply.status, reply.body, reply.get("x-own")) == (426, b"use h3", "a")
 
 
 async def test_a_connection_that_was_not_upgraded_serves_on() -> None:
     async with House(echo) as house, house.client() as client:
         await client.send(WEBSOCKET)
-        assert (await client.reply()).status == 501
+        assert (await client.reply()).status == 426
         await client.send(request("GET", "/next"))
         assert (await client.reply()).body == b"/next "
 

@@ -10,7 +10,8 @@ from tests.wire.message import END, answer, request
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("transport")]
 
-CONFIG = "defaults: { rollout: { format: envelope-v2, percent: 100, abort: { failure_rate: 50%, window: 5m } } }"
+ROLLOUT = "rollout: { format: envelope-v2, percent: 100, abort: { failure_rate: 50%, window: 5m } }"
+CONFIG = f"defaults: {{ format: envelope-v1, {ROLLOUT} }}"
 
 
 async def test_it_turns_itself_off_by_the_streams_that_fail_until_the_next_reload() -> None:

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from uvicorn.server import ServerState
 
-from sidecar.policy.load import load
+from sidecar.policy.load import NO_FLAGS, Flags, load
 from sidecar.policy.rules import Rules
 from sidecar.proxy import server
 from sidecar.proxy.app import Sidecar
@@ -25,7 +25,8 @@ SECRET = "canary-7f3a"
 
 
 class House(AsyncExitStack):
-    """A sidecar before a backend that plays `script`. `config` is more YAML for its file.
+    """A sidecar before a backend that plays `script`. `config` is more YAML for its file; where that says nothing of a
+    format, clients get the envelope.
 
     Leaving the house fails where a task or a socket is left, where an error was logged that `errors` does not
     allow, and where a log line holds the SECRET.
@@ -74,7 +75,8 @@ class House(AsyncExitStack):
             else f"upstreams: {{ backend: {{ url: '$URL', transport: {self.transport} }} }}\n"
         )
         text = f"version: 1\n{upstreams}{config}".replace("$URL", f"http://127.0.0.1:{self.backend.port}")
-        return Rules(load(text.encode(), "house.yaml"))
+        flags = NO_FLAGS if "format:" in config else Flags(format="envelope-v1")
+        return Rules(load(text.encode(), "house.yaml", flags))
 
     def client(self, window: int = 0) -> Client:
         return Client(self.port, window)

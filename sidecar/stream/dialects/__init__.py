@@ -9,7 +9,8 @@ To add one, say `foo-chat`:
        def decoder(): ...              # -> decode(frame) for one stream: its events, or None for "not mine"
 
    and where a client may speak it too (so that a passed-through stream can be pinged and can end in an error):
-   `PATHS` (endings of request paths; or `speaks(path, query)`), `PING` (bytes) and `error_frame(error)` (bytes).
+   `PATHS` (endings of request paths that are its API's; `SHARED_PATHS`: such as home-made endpoints have, too;
+   `speaks(path, query)` where more than the path tells that it is spoken), `PING` (bytes) and `error_frame(error)`.
    `ENDS_OPEN = True`: it has no end mark. `REFRAIN = ()`: its decoder keeps nothing of a frame of text, so that one
    with other words need not be decoded (`stream/refrain.py`); in it are the keys that the decoder never reads and whose
    values change in each frame.
@@ -113,11 +114,20 @@ def recognise(frame: Frame, said: Any, among: tuple[str, ...] = ORDER) -> str:
 def of_path(path: str, query: str = "") -> str:
     """The dialect that a client speaks who asks for this path; empty where the path does not tell."""
     for name in ORDER:
-        module = load(name)
-        speaks = getattr(module, "speaks", None)
-        if speaks(path, query) if speaks else path.endswith(getattr(module, "PATHS", ())):
+        speaks = getattr(load(name), "speaks", None)
+        if speaks(path, query) if speaks else path.endswith(_paths(name, "PATHS") + _paths(name, "SHARED_PATHS")):
             return name
     return ""
+
+
+def apis(path: str) -> tuple[list[str], list[str]]:
+    """The dialects whose API's path this is; and those whose it may be, and a home-made one's as well."""
+    sure = [name for name in ORDER if path.endswith(_paths(name, "PATHS"))]
+    return sure, [name for name in ORDER if path.endswith(_paths(name, "SHARED_PATHS"))]
+
+
+def _paths(name: str, kind: str) -> tuple[str, ...]:
+    return getattr(load(name), kind, ())
 
 
 def ends_open(name: str) -> bool:

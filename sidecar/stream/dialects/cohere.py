@@ -26,6 +26,7 @@ from sidecar.stream.framing import Frame
 from sidecar.stream.reasons import canonical
 
 PATHS = ("/v2/chat",)
+SHARED_PATHS = ("/v1/chat",)
 PING = b": ping\n\n"
 
 _V2 = frozenset(

@@ -17,6 +17,7 @@ from sidecar.stream.pointers import number as counted
 from sidecar.stream.reasons import canonical
 
 PATHS = ("/text-generation/generation", "/multimodal-generation/generation")
+SHARED_PATHS = ("/completion",)  # of an application
 PING = b": ping\n\n"
 
 

@@ -29,6 +29,7 @@ from sidecar.stream.framing import Frame
 from sidecar.stream.pointers import number
 from sidecar.stream.reasons import canonical
 
+PATHS = (":streamGenerateContent", ":generateContent")
 # Google's SDKs die on a comment (Python 3.4) or lose the event behind it (JavaScript 3.1); this they read as nothing.
 PING = (
     b'data: {"candidates": [{"content": {"parts": [{"text": ""}],"role": "model"},"index": 0}],"usageMetadata": {}}'

@@ -25,7 +25,7 @@ from sidecar.stream.events import (
 from sidecar.stream.framing import Frame
 from sidecar.stream.reasons import canonical
 
-PATHS = ("/interactions",)
+SHARED_PATHS = ("/interactions",)
 PING = b": ping\n\n"
 
 _QUIET = ("interaction.status_update", "thought_signature", "text_annotation_delta")

@@ -8,6 +8,7 @@ from sidecar.stream.framing import Frame
 
 __all__ = ["PING", "decoder", "matches"]
 
+PATHS = ("/api/extra/generate/stream",)
 PING = b": ping\n\n"
 
 

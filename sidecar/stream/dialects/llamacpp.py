@@ -16,7 +16,7 @@ from sidecar.stream.events import End, Error, Event, Finish, TextDelta, Usage
 from sidecar.stream.framing import Frame
 from sidecar.stream.reasons import canonical
 
-PATHS = ("/completion", "/infill")
+SHARED_PATHS = ("/completion", "/infill")
 PING = b": ping\n\n"
 
 _STOPS = (("stopped_limit", "limit"), ("stopped_word", "word"), ("stopped_eos", "eos"))  # as older builds say it

@@ -13,7 +13,7 @@ from sidecar.stream.dialects import Decode
 from sidecar.stream.events import End, Event, Finish, ReasoningDelta, Start, Status, TextDelta
 from sidecar.stream.framing import Frame
 
-PATHS = ("/api/v1/chat",)
+SHARED_PATHS = ("/api/v1/chat",)
 PING = b": ping\n\n"
 
 _KINDS = ("chat.", "model_load.", "prompt_processing.", "reasoning.", "tool_call.", "message.")

@@ -13,7 +13,8 @@ from sidecar.stream.dialects import Decode
 from sidecar.stream.events import End, Event, Finish, Start, TextDelta, ToolCallDelta
 from sidecar.stream.framing import Frame
 
-PATHS = ("/runs", "/submit_tool_outputs")
+PATHS = ("/submit_tool_outputs",)
+SHARED_PATHS = ("/runs",)
 PING = b": ping\n\n"
 
 _FAILED = ("thread.run.failed", "thread.run.expired", "error")

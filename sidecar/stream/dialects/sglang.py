@@ -13,7 +13,7 @@ from sidecar.stream.events import Event
 from sidecar.stream.framing import Frame
 from sidecar.stream.shapes import Shape, shaped
 
-PATHS = ("/generate",)
+SHARED_PATHS = ("/generate",)
 PING = b": ping\n\n"
 matches, _decoder = shaped(
     Shape(

@@ -49,15 +49,22 @@ class Page:
 @contextmanager
 def opened(script: str) -> Iterator[Page]:
     """The page in a browser that is closed at the end."""
-    program = require("chromium", "apt install chromium")
     page = Page(script)
     threading.Thread(target=page.server.serve_forever, daemon=True).start()
+    with browsing(page.url):
+        yield page
+    page.server.shutdown()
+    page.server.server_close()
+
+
+@contextmanager
+def browsing(url: str) -> Iterator[None]:
+    """A browser that looks at this page."""
+    program = require("chromium", "apt install chromium")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        command = [program, *FLAGS, f"--user-data-dir={profile}", "--remote-debugging-port=0", page.url]
+        command = [program, *FLAGS, f"--user-data-dir={profile}", "--remote-debugging-port=0", url]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as browser:
             try:
-                yield page
+                yield
             finally:
                 browser.kill()
-                page.server.shutdown()
-                page.server.server_close()

@@ -134,7 +134,8 @@ def test_an_event_source_in_a_browser_causes_one_generation(backend: str, pinged
 
 FETCH = """
 const [url, body] = %s;
-const answer = await fetch(url, { method: "POST", headers: { "content-type": "application/json" }, body });
+const headers = { "content-type": "application/json", "x-stream-format": "envelope-v1" };
+const answer = await fetch(url, { method: "POST", headers, body });
 const text = await answer.text();
 await fetch("/report", { method: "POST", body: JSON.stringify([answer.headers.get("x-stream-format"), text]) });
 """

@@ -5,7 +5,7 @@ import { asked, chatBody, say } from "./pieces.mjs";
 const question = asked();
 const answer = await fetch(`${question.url}/v1/chat/completions`, {
   method: "POST",
-  headers: { "content-type": "application/json" },
+  headers: { "content-type": "application/json", "x-stream-format": "envelope-v1" },
   body: chatBody(question),
 });
 const parser = createParser({

@@ -10,10 +10,9 @@ from collections.abc import Callable, Coroutine
 from math import ceil
 from typing import Any
 
-import msgspec
-
 from sidecar.policy.outcome import OUTCOMES
 from sidecar.proxy.headers import Header
+from sidecar.stream import lines
 from sidecar.stream.events import Error
 from sidecar.telemetry.life import Life
 
@@ -96,7 +95,7 @@ class Downstream:
         """The whole answer is this error: a status, and a body that both SDK families read."""
         row = OUTCOMES[error.outcome]
         status = status or row.status
-        body = msgspec.json.encode(
+        body = lines.encoded(
             {
                 "type": "error",
                 "error": {

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from sidecar.stream import lines
 from sidecar.stream.events import (
     End,
     Error,
@@ -33,7 +34,7 @@ _COUNTS = (
     *("input_tokens", "output_tokens", "total_tokens", "cached_input_tokens"),
     *("reasoning_tokens", "source", "cache_creation_input_tokens"),
 )
-_json = msgspec.json.Encoder().encode
+_json = lines.encoded
 
 
 class _Choice:
@@ -130,7 +131,9 @@ class EnvelopeV1:
         choice.chunks = number + 1
         if not event.refusal:
             choice.keep(event.text)
-        said = _json(event.text)
+        said = lines.encode(event.text)
+        if not said.isascii():
+            said = lines.escaped(said)
         return b'data: {"type":"chunk","data":{"content":%b,"index":%d%b}%b}\n\n' % (said, number, tail, self._meta())
 
     def _reasoning(self, event: ReasoningDelta, out: list[bytes]) -> None:

@@ -3,8 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
+from sidecar.stream import lines
 from sidecar.stream.events import (
     End,
     Error,
@@ -20,9 +19,9 @@ from sidecar.stream.events import (
 from sidecar.stream.framing import Frame
 from sidecar.stream.wires import EVENT_STREAM
 
-_json = msgspec.json.Encoder().encode
 _FIELDS = ("audio", "images", "annotations", "extra_content")
 _BESIDE = ("citations", "search_results")
+_json = lines.encoded
 _REASONS = {"length": "length", "tool_calls": "tool_calls", "content_filter": "content_filter"}
 
 

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from sidecar.stream import dialects
+from sidecar.stream import dialects, lines
 from sidecar.stream.events import Error, Event
 from sidecar.stream.framing import Frame
 
@@ -67,7 +67,7 @@ class Passthrough:
 
     def failed(self, error: Error) -> bytes:
         """The dialect's own error frame; empty where it has none that fits, and the connection must be aborted."""
-        frame = dialects.error_frame(self.dialect, error)
+        frame = lines.escaped(dialects.error_frame(self.dialect, error))
         if frame.startswith(b"{") is self.event_stream:
             return b""  # a line among events, or an event among lines: the path promised what the backend is not
         return frame if self.at_boundary or not frame else b"\n\n" + frame

@@ -127,7 +127,7 @@ class StreamParser:
         for frame in frames:
             cut = frame.partial and frame.data is not None and not _complete(frame.data)
             clean = clean and not cut
-            if (frame.data is not None and not cut) or frame.fault:
+            if (frame.data is not None and not cut) or frame.fault or (frame.name and not frame.partial):
                 self._frame(frame, events)
                 # a JSON answer that was not streamed is whole, unless it says that more follows
                 self._reader.plain |= alone and bool(self._finished) and generic.is_body(frame)

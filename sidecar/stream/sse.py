@@ -2,8 +2,11 @@
 
 import re
 
-from sidecar.stream import pointers
+from sidecar.stream import kinds, pointers
 from sidecar.stream.framing import BOM, TAIL_BYTES, Delimited, Frame
+from sidecar.stream.jsonarray import JSONValues
+
+_NOTHING: tuple[str, bytes | None] = ("", None)
 
 
 class SSE(Delimited):
@@ -11,6 +14,9 @@ class SSE(Delimited):
 
     A block ends at a blank line; LF, CRLF and CR end a line. `last_event_id` and `retry_ms` are the stream's
     state as that standard keeps it. A block without `data` is a frame with `data` None.
+
+    A keep-alive that a proxy put into the middle of an event ends its block too early: what stands before the comment,
+    a name or half an object, belongs to the next block (Anthropic's, behind CLIProxyAPI).
     """
 
     _overlap = 6
@@ -24,9 +30,10 @@ class SSE(Delimited):
         self._first = True
         self._returns = False  # a CR was seen: looked for once a chunk, not once a frame
         self._blank = False  # events end at blank lines, as they should
+        self._split: tuple[str, bytes | None] = _NOTHING  # name and data of an event whose rest is still to come
 
     def feed(self, chunk: bytes) -> list[Frame]:
-        if self._tail or self._lost or len(chunk) > TAIL_BYTES:
+        if self._tail or self._lost or len(chunk) > TAIL_BYTES or self._split is not _NOTHING:
             return self._buffered(chunk)
         # nearly always: 0.6 us a frame against 1.5 us by way of the buffer
         frame = self._simple(chunk)
@@ -40,6 +47,11 @@ class SSE(Delimited):
             frames.append(frame)
             start += len(frame.raw)
         return frames
+
+    def eof(self) -> list[Frame]:
+        frames = super().eof()
+        (name, data), self._split = self._split, _NOTHING
+        return [*frames, Frame(data, b"", name, partial=data is not None)] if name or data else frames
 
     def _buffered(self, chunk: bytes) -> list[Frame]:
         self._returns = self._returns or b"\r" in chunk
@@ -70,7 +82,7 @@ class SSE(Delimited):
         return 0
 
     def _frame(self, block: bytes) -> Frame:
-        return self._simple(block) or self._fields(block)
+        return (self._simple(block) if self._split is _NOTHING else None) or self._fields(block)
 
     def _simple(self, block: bytes, begin: int = 0) -> Frame | None:
         """The frame of one `data` line, or of `event` and `data`, as nearly all are, that begins there and ends with
@@ -104,16 +116,21 @@ class SSE(Delimited):
     def _fields(self, block: bytes) -> Frame:
         text = block.removeprefix(BOM) if self._first else block
         self._first = False
-        name, data = "", None
+        before, self._split = self._split, _NOTHING
+        name, data, comment = "", None, False
         for line in self._LINE_END.split(text) if b"\r" in text else text.split(b"\n"):
-            if not line or line[:1] == b":":
+            if not line:
+                continue
+            if comment := line[:1] == b":":
                 continue
             field, _, value = line.partition(b":")
             value = value.removeprefix(b" ")
             if field == b"data":
                 data = value if data is None else data + b"\n" + value
             elif field == b"event":
-                name = value.decode("utf-8", "replace")
+                interrupted, name = name, value.decode("utf-8", "replace")
+                if interrupted and kinds.named(kinds.PING, name):
+                    self._split = interrupted, None
             elif field == b"error" and data is None:
                 # llama.cpp before 2025-10 said its errors in a field of that name
                 name, data = "error", value
@@ -121,10 +138,30 @@ class SSE(Delimited):
                 self.last_event_id = value.decode("utf-8", "replace")
             elif field == b"retry" and value.isdigit():  # bytes.isdigit is ASCII only, as the standard asks
                 self.retry_ms = int(value[:18])
-        self._blank = self._blank or (data is not None and bool(self._BLANK_LINE.search(block[-4:])))
+        ended = bool(self._BLANK_LINE.search(block[-4:]))
+        self._blank = self._blank or (data is not None and ended)
         if data is None and text.lstrip()[:1] == b"{":
             data = text.strip()  # an error of the server's framework, outside of the stream's own frames (lemonade)
+        if before is not _NOTHING:
+            name, data = self._joined(before, name, data)
+        if comment and ended and (name if data is None else _is_cut(data)):
+            self._split = name, data
+            name, data = "", None
         return Frame(data, block, name, self.last_event_id)
+
+    def _joined(self, before: tuple[str, bytes | None], name: str, data: bytes | None) -> tuple[str, bytes | None]:
+        """What a block means behind half an event. One with a name of its own is no rest of that."""
+        if kinds.named(kinds.PING, name):
+            self._split = before
+        if name:
+            return name, data
+        parts = [part for part in (before[1], data) if part is not None]
+        return before[0], b"\n".join(parts) if parts else None
+
+
+def _is_cut(data: bytes) -> bool:
+    """Whether this begins an object whose brackets do not close."""
+    return data.lstrip()[:1] == b"{" and JSONValues.end(data) < 0
 
 
 def _named(buffer: bytes | bytearray, begin: int) -> bool:

@@ -114,6 +114,44 @@ def test_a_frame_owns_the_comments_before_it() -> None:
     assert [frame.data for frame in frames] == [None, b"1"]
 
 
+SPLIT = {
+    "a name": (b"event: error\n: ping\n\ndata: {}\n\ndata: b\n\n", [("error", b"{}"), ("", b"b")]),
+    "a name, with CRLF": (b"event: error\r\n:\r\n\r\ndata: {}\r\n\r\ndata: b\r\n\r\n", [("error", b"{}"), ("", b"b")]),
+    "a name, twice": (b"event: x\n: a\n\n: b\n\n\n: c\n\ndata: {}\n\n", [("x", b"{}")]),
+    "a name, for the id": (b"event: x\n: a\n\nid: 7\ndata: {}\n\n", [("x", b"{}")]),
+    "a name, by a ping": (
+        b'event: error\nevent: ping\ndata: {"type":"ping"}\n\ndata: {}\n\n',
+        [("ping", b'{"type":"ping"}'), ("error", b"{}")],
+    ),
+    "a name, by a comment and a ping": (
+        b"event: x\n: a\n\nevent: ping\ndata: 1\n\ndata: {}\n\n",
+        [("ping", b"1"), ("x", b"{}")],
+    ),
+    "an object": (b'data: {"a":\n: ping\n\ndata: 1}\n\ndata: b\n\n', [("", b'{"a":\n1}'), ("", b"b")]),
+    "a name and an object": (b'event: x\ndata: {"a":\n: a\n\n: b\n\ndata: 1}\n\n', [("x", b'{"a":\n1}')]),
+    "none: it has a name of its own": (b"event: x\n: a\n\nevent: y\ndata: 1\n\n", [("y", b"1")]),
+    "none: it is whole": (b"event: x\ndata: {}\n: a\n\ndata: 1\n\n", [("x", b"{}"), ("", b"1")]),
+    "none: it is text": (b"data: a\n: a\n\ndata: b\n\n", [("", b"a"), ("", b"b")]),
+    "none: no comment": (b"event: x\n\ndata: 1\n\n", [("", b"1")]),
+    "none: the comment ends no block": (b"event: x\n: a\ndata: 1\n\ndata: 2\n\n", [("x", b"1"), ("", b"2")]),
+}
+
+
+@pytest.mark.parametrize(("body", "events"), SPLIT.values(), ids=SPLIT)
+def test_a_keep_alive_within_an_event_does_not_end_it(body: bytes, events: list[tuple[str, bytes]]) -> None:
+    assert [(frame.name, frame.data) for frame in cut(SSE, [body]) if frame.data is not None] == events
+    assert_cut_is_unseen(SSE, body)
+
+
+def test_a_split_event_that_never_goes_on_is_told_at_the_end() -> None:
+    for body, told in (
+        (b"event: done\n: a\n\n", ("done", None, False)),
+        (b'data: {"a":\n: a\n\n', ("", b'{"a":', True)),
+    ):
+        *_, last = cut(SSE, [body])
+        assert (last.name, last.data, last.partial) == told
+
+
 def test_the_rest_at_the_end_is_partial() -> None:
     for make, body in ((SSE, b"data: a"), (NDJSON, b'{"a":')):
         assert [(frame.raw, frame.partial) for frame in cut(make, [body])] == [(body, True)]

@@ -38,7 +38,10 @@ class Sidecar:
             raise NotImplementedError(f"the sidecar serves HTTP, not {scope['type']}")
         life = self._telemetry.begin(scope, self._clock())
         request = Request(scope, receive)
-        downstream = Downstream(scope, send, life, self._clock)
+        async with Downstream(scope, send, life, self._clock) as downstream:
+            await self._serve(request, downstream, life)
+
+    async def _serve(self, request: Request, downstream: Downstream, life: Life) -> None:
         try:
             admitted = await self._admit(request, downstream, life)
         except ClientLeft:

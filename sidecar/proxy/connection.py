@@ -56,6 +56,8 @@ class Connection(asyncio.Protocol):
         self._body: Chunked | Counted = Counted(0)
         self._ahead = b""
         self._lingers = False
+        self._parts = self._resets = False
+        self._until = 0.0
         self._since = self.loop.time()
         self._watch = Watch(self.loop, self._due, self._expire)
 
@@ -200,6 +202,25 @@ class Connection(asyncio.Protocol):
 
     # ---- ends
 
+    def part(self, reset: bool) -> None:
+        """The last words of a failed answer are out: the break comes when the client has had the time to read them."""
+        self._parts, self._resets = True, reset
+        self._lingers = True
+        self._ahead = b""
+        self._until = self.loop.time() + self._limits.linger
+        self.resume()
+
+    def _leave(self) -> None:
+        now = self.loop.time()
+        if self._resets and self.flow.undelivered() and now < self._until:
+            self._since = now  # a reset throws away what is not delivered
+            self._watch.look()
+        elif self._resets or self._body.over:
+            self.flow.break_off(self._resets)
+        else:
+            self._parts = False
+            self._linger()
+
     def _refuse(self, refusal: Refusal) -> None:
         """Answer by ourselves and end the connection; in mid-answer there is only the end."""
         cycle, self.cycle = self.cycle, None
@@ -228,7 +249,7 @@ class Connection(asyncio.Protocol):
         if self.flow.read_paused:
             return self._since + _LOOK_EVERY_S
         if self._lingers:
-            return self._since + limits.linger
+            return self._since + (limits.farewell if self._parts else limits.linger)
         if not self.cycle:
             return self._since + (limits.head if self._head else limits.idle)
         if self._body.over or self.cycle.expects:
@@ -241,6 +262,8 @@ class Connection(asyncio.Protocol):
             self._watch.look()
         elif self.flow.read_paused:
             self.transport.abort()
+        elif self._parts:
+            self._leave()
         elif self._lingers or not (self.cycle or self._head):
             self.transport.close()
         else:

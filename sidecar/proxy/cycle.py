@@ -32,6 +32,9 @@ class Wire(Protocol):
     def answered(self) -> None:
         """The response is out."""
 
+    def part(self, reset: bool) -> None:
+        """What there is of the response is out: break when the client has had the time to read it."""
+
 
 class Cycle:
     """`started`: the status line is out; `over`: so is the whole response; `disconnected`: nobody is there."""
@@ -156,16 +159,22 @@ class Cycle:
             self._tell()
             self._wire.answered()
 
-    def abort(self) -> None:
-        """Break the connection: the client sees an error, not an end.
+    def abort(self, said: bool = False) -> None:
+        """Break the connection: the client sees an error, not an end. `said`: the last bytes tell why, and are to be
+        read first.
 
         A chunked or counted body is short without its end, and what is on its way may still arrive. A
         close-delimited one needs a reset, since its close is its end.
         """
+        if self.disconnected:
+            return
         framed = self._chunked or self._counted
         self._flush()
         self.lose()
-        self._flow.break_off(reset=not framed or self._flow.write_paused)
+        if said:
+            self._wire.part(reset=not framed)
+        else:
+            self._flow.break_off(reset=not framed or self._flow.write_paused)
 
     def _count(self, data: bytes, more: bool) -> bool:
         """Write what fits into Content-Length. A body of another length is broken off: its end would be a lie."""

@@ -8,9 +8,10 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine
 from math import ceil
-from typing import Any
+from typing import Any, Self
 
 from sidecar.policy.outcome import OUTCOMES
+from sidecar.proxy.flow import FAREWELL_S
 from sidecar.proxy.headers import Header
 from sidecar.stream import lines
 from sidecar.stream.events import Error
@@ -19,8 +20,15 @@ from sidecar.telemetry.life import Life
 _TYPES = {"RATE_LIMIT": "rate_limit_error", "BAD_REQUEST": "invalid_request_error", "TIMEOUT": "timeout_error"}
 
 
+class Unfinished(Exception):
+    """Raised out of the app, so that the server breaks the connection."""
+
+
 class Downstream:
-    """One answer to one client. `started`: the status line is out; `writing`: a write waits for the client."""
+    """One answer to one client. `started`: the status line is out; `writing`: a write waits for the client.
+
+    The app's call is in its block, which raises where the server can be told of a failure in no other way.
+    """
 
     def __init__(self, scope: Any, send: Any, life: Life, clock: Callable[[], float] = time.monotonic) -> None:
         self.started = False
@@ -34,6 +42,20 @@ class Downstream:
         self._clock = clock
         self._write_now = scope.get("extensions", {}).get("sidecar.write", _not_now)
         self._beside: asyncio.Task[None] | None = None
+        self._broken = False
+        self._farewell = 0.0
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: object, *exc: object) -> None:
+        """The app's call ends with this block. A server of others breaks the connection where it raises: so do uvicorn and
+        hypercorn, in HTTP/2 too; of an app that returns with the end unsaid ASGI says nothing."""
+        if not self._broken:
+            return
+        await asyncio.sleep(self._farewell)
+        if not kind:
+            raise Unfinished("the answer failed in its middle: its connection is broken, so that the client sees it")
 
     async def start(self, status: int, headers: list[Header]) -> None:
         self.started = True
@@ -116,12 +138,18 @@ class Downstream:
         body = b"" if self._scope["method"] == "HEAD" else body
         await self._send({"type": "http.response.body", "body": body, "more_body": False})
 
-    async def abort(self) -> None:
-        """Break the connection, so that nobody takes what was sent for whole."""
+    async def abort(self, data: bytes = b"", said: bool = False) -> None:
+        """Break the connection behind these last bytes, so that nobody takes what was sent for whole. `said`: what went
+        before them tells why, and is to be read."""
+        if data:
+            await self.write(data)
         self.finished = True
+        said = said or bool(data)
         abort = self._scope.get("extensions", {}).get("sidecar.abort")
         if abort:
-            abort()
+            abort(said)
+        else:
+            self._broken, self._farewell = True, FAREWELL_S if said else 0.0
 
 
 def _not_now(data: bytes) -> bool:

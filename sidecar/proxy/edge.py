@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import uvicorn
 
+from sidecar.proxy.flow import FAREWELL_S
 from sidecar.proxy.refusal import Refusal
 from sidecar.telemetry import log
 
@@ -23,12 +24,14 @@ def _connections() -> int:
 
 class Limits(msgspec.Struct, frozen=True):
     """Seconds: `head` from its first byte to its last, `idle` before a request's first byte, `body` between two reads
-    of a body, `linger` for bytes that come after the end. `connections`: how many at once."""
+    of a body, `linger` for bytes that come after the end, `farewell` from a failed answer's last words to the break.
+    `connections`: how many at once."""
 
     head: float = 10.0
     idle: float = 75.0
     body: float = 75.0
     linger: float = 5.0
+    farewell: float = FAREWELL_S
     connections: int = msgspec.field(default_factory=_connections)
 
 

@@ -1,10 +1,18 @@
 """Both directions of one client's connection: what the client does not read yet, and what of it we do not read."""
 
 import asyncio
+import fcntl
 import socket
 import struct
+import termios
+
+FAREWELL_S = 0.1
+"""Between the last words of a failed answer and the break. Readers that are told of the break throw away what they have
+not looked at: of ten cut answers Vercel's `ai` showed the message of 0 without a pause, of 9 after 20 ms and of 10
+after 100 ms, also where each part took its reader 30 ms."""
 
 _RESET = struct.pack("ii", 1, 0)
+_NONE = struct.pack("i", 0)
 _TCP_ESTABLISHED = 1
 
 
@@ -43,6 +51,13 @@ class Flow:
             self._transport.abort()
         else:
             self._transport.close()
+
+    def undelivered(self) -> bool:
+        """Whether there are bytes of ours that the client's kernel does not have."""
+        if self._transport.get_write_buffer_size():
+            return True
+        sock = self._transport.get_extra_info("socket")
+        return fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, _NONE) != _NONE
 
     # ---- from the client
 

@@ -20,6 +20,7 @@ from sidecar.proxy.reply import Reply
 from sidecar.proxy.request import ClientLeft
 from sidecar.proxy.upstream import Backend
 from sidecar.stream.events import Error
+from sidecar.telemetry.life import Life
 from sidecar.telemetry.telemetry import Telemetry
 
 
@@ -53,7 +54,10 @@ class SidecarMiddleware:
 
     async def _serve(self, scope: Any, receive: Any, send: Any) -> None:
         life = self._telemetry.begin(scope, self._clock())
-        downstream = Downstream(scope, outwards(scope, send), life, self._clock)
+        async with Downstream(scope, outwards(scope, send), life, self._clock) as downstream:
+            await self._answer(scope, receive, send, downstream, life)
+
+    async def _answer(self, scope: Any, receive: Any, send: Any, downstream: Downstream, life: Life) -> None:
         heard = Heard(receive)
         request = Overheard(scope, heard)
         try:

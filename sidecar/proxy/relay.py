@@ -74,7 +74,7 @@ class Relay:
         """The body is over, and so is the reply; `clean` is False where it broke off."""
         await self._eof(clean)
         if not self._reply.downstream.finished:
-            await self._reply.finish(self._whole())
+            await self._reply.finish(self._whole(), clean=clean)
 
     async def _carry(self, answer: Answer) -> bool:
         """Chunk after chunk, to the last word or the end of the body; False if the body broke off."""
@@ -137,7 +137,7 @@ class Relay:
 
     async def _say(self, data: bytes, last: Event | None = None) -> None:
         if isinstance(last, End):
-            await self._reply.finish(self._whole(), data)
+            await self._reply.finish(self._whole(), data, clean=False)
             return
         # what the client took to read is no silence of the backend
         self._patience.idle_from += await self._reply.write(data)

@@ -1,7 +1,8 @@
 """What a client hears: a head, the answer in its format, and an end that tells the truth.
 
-A failure before the status line is out is an HTTP status. After it, it is said in-band, or, where the client's format
-has no word for it, by breaking the connection: never by a clean end.
+A failure before the status line is out is an HTTP status. After it, it is said in-band where the client's format has a
+word for it, and by breaking the connection: langchaingo, langchain4j, Spring AI, ollama-rs and others skip an error
+frame, and a clean end behind it is a success to them. Only the envelope's `error` is a last word that its readers know.
 """
 
 import os
@@ -9,6 +10,7 @@ import time
 
 from sidecar.policy import cors, outcome
 from sidecar.policy.config import Policy, Upstream
+from sidecar.policy.outcome import OUTCOMES
 from sidecar.proxy import headers
 from sidecar.proxy.answer import Answer
 from sidecar.proxy.door import Admitted
@@ -16,7 +18,7 @@ from sidecar.proxy.downstream import Downstream
 from sidecar.proxy.headers import Header
 from sidecar.proxy.request import Request
 from sidecar.stream import dialects
-from sidecar.stream.events import Error
+from sidecar.stream.events import Error, Start
 from sidecar.stream.wires import EVENT_STREAM, Wire, make, padding
 from sidecar.telemetry.life import Life
 
@@ -97,13 +99,18 @@ class Reply:
             await self._start()
         return await self.downstream.write(data)
 
-    async def finish(self, outcome: str, data: bytes = b"") -> None:
-        """The whole answer is out, with these last bytes."""
+    async def finish(self, outcome: str, data: bytes = b"", clean: bool = True) -> None:
+        """All is out, with these last bytes. What failed may end well only where the backend did so (`clean`), or where
+        its last word is one that every reader of the format knows."""
         if not self.downstream.started:
             await self._start()
         self.ending = True
+        failed = self.outcome or OUTCOMES[outcome].sli == "bad"
         self.outcome = self.outcome or outcome
-        await self.downstream.finish(data)
+        if failed and not (clean or self.wire.error_ends):
+            await self.downstream.abort(data, said=True)
+        else:
+            await self.downstream.finish(data)
 
     async def untouched(self, answer: Answer) -> None:
         """An answer that is no stream, as it is."""
@@ -123,7 +130,7 @@ class Reply:
         await downstream.finish()
 
     async def fail(self, error: Error) -> None:
-        """Say it: as an HTTP status where nothing is out, in-band where the format can, else by breaking off."""
+        """Say it: as an HTTP status where nothing is out, in-band where the format can, and by breaking off."""
         downstream = self.downstream
         error = outcome.complete(error)
         self.outcome = error.outcome
@@ -133,8 +140,9 @@ class Reply:
         if not downstream.started:
             await self._refuse(error)
             return
-        words = self.wire.failed(error) if self.streaming and not downstream.writing else b""
-        await (downstream.finish(words) if words else downstream.abort())
+        begun = Start(self._life.response_model, self._life.response_id)
+        words = self.wire.failed(error, begun) if self.streaming and not downstream.writing else b""
+        await (downstream.finish(words) if words and self.wire.error_ends else downstream.abort(words))
 
     async def _refuse(self, error: Error, status: int = 0) -> None:
         await self.downstream.refuse(error, self._own_headers(), self._upstream.name, status=status)

@@ -1,10 +1,13 @@
-"""An answer that fails after it began: said in-band where the client's format can, else by breaking the connection.
-Never by a clean end."""
+"""An answer that fails after it began: said in-band where the client's format can, and by breaking the connection.
+Only the envelope, whose error is a last word that its readers know, ends well."""
 
 import json
+import time
+from typing import Any
 
 import pytest
 
+from sidecar.proxy.flow import FAREWELL_S
 from tests.proxy import speech
 from tests.proxy.speech import ANTHROPIC, CHAT, OLLAMA, OPENAI, ask, delta, sse
 from tests.wire.backend import Script, Talk
@@ -60,11 +63,16 @@ async def test_the_envelope_ends_in_an_error(way: str) -> None:
     assert (error["code"], error["recoverable"]) == ("NETWORK", True)
 
 
+def chunks(body: bytes) -> list[Any]:
+    """The JSON of each event."""
+    return [json.loads(line[6:]) for line in body.split(b"\n") if line.startswith(b"data: {")]
+
+
 @pytest.mark.parametrize("way", WAYS)
 async def test_openai_clients_get_an_error_frame(way: str) -> None:
     said = b"".join(OPENAI[:2])
     reply = await broken(said, way, PASSTHROUGH)
-    assert reply.whole and reply.body.startswith(said)
+    assert not reply.whole and reply.body.startswith(said)
     last = json.loads(reply.body.removeprefix(said).removeprefix(b"data: "))
     assert last["error"]["code"] == "NETWORK" and last["error"]["message"]
 
@@ -73,7 +81,7 @@ async def test_openai_clients_get_an_error_frame(way: str) -> None:
 async def test_anthropic_clients_get_an_error_event(way: str) -> None:
     said = b"".join(ANTHROPIC[:3])
     reply = await broken(said, way, PASSTHROUGH, asked=ask(path="/v1/messages"))
-    assert reply.whole and reply.body.startswith(said)
+    assert not reply.whole and reply.body.startswith(said)
     name, data = reply.body.removeprefix(said).removesuffix(b"\n\n").split(b"\n")
     assert name == b"event: error"
     assert json.loads(data.removeprefix(b"data: "))["error"]["type"] == "api_error"
@@ -83,7 +91,7 @@ async def test_anthropic_clients_get_an_error_event(way: str) -> None:
 async def test_ollama_clients_get_an_error_line(way: str) -> None:
     said = OLLAMA[0] + OLLAMA[1]
     reply = await broken(said, way, PASSTHROUGH, "application/x-ndjson", ask(path="/api/chat"))
-    assert reply.whole
+    assert not reply.whole
     *_, last = reply.body.splitlines()
     assert json.loads(last)["error"]
 
@@ -109,6 +117,66 @@ async def test_an_http_1_0_client_sees_a_reset(way: str) -> None:
         assert client.ended == "reset"
 
 
+@pytest.mark.parametrize("way", WAYS)
+async def test_an_http_1_0_client_reads_the_error_frame_before_the_reset(way: str) -> None:
+    """The close of a body without length is its end; a reset that came too early would take the frame away."""
+    said = b"".join(OPENAI[:2])
+    async with House(breaks(said, way), PASSTHROUGH) as house, house.client() as client:
+        await client.send(ask(version="1.0"))
+        await client.until(said)
+        house.backend.talks[0].heard.set()
+        await client.until(b'"error":{"message"')
+        await client.rest()
+        assert client.ended == "reset"
+
+
+async def test_the_break_gives_the_client_time_to_read_the_error_frame() -> None:
+    async with House(breaks(b"".join(OPENAI[:2]), "chunks"), PASSTHROUGH) as house, house.client() as client:
+        await client.send(ask())
+        await client.until(b'"error":{"message"')
+        read = time.perf_counter()
+        await client.rest()
+        assert client.ended == "closed" and time.perf_counter() - read > FAREWELL_S / 2
+
+
+@pytest.mark.parametrize("way", ["chunks", "reset"])
+async def test_a_break_behind_the_backends_own_error_is_a_break(way: str) -> None:
+    """As of another sidecar: what it said is enough, its end is not made up."""
+    said = OPENAI[1] + OVERLOADED
+    async with House(breaks(said, way), PASSTHROUGH) as house, house.client() as client:
+        await client.send(ask())
+        await client.until(b"busy")
+        house.backend.talks[0].heard.set()
+        reply = await client.reply()
+        assert (reply.body, reply.whole) == (said, False)
+        assert (await house.told())["outcome"] == "upstream_error"
+
+
+@pytest.mark.parametrize("clean", [True, False])
+async def test_a_finish_that_is_an_error_never_ends_well_on_the_openai_wire(clean: bool) -> None:
+    async def script(talk: Talk) -> None:
+        await talk.stream(OPENAI[0], delta(finish="error"))
+        await talk.send(END if clean else b"")
+        talk.close()
+
+    async with House(script, "defaults: { format: openai }") as house:
+        reply = await house.ask(ask())
+        assert not reply.whole and chunks(reply.body)[-1]["error"]["type"] == "error"
+        reply = await house.ask(ask("X-Stream-Format: passthrough"))
+        assert reply.whole == clean, "the backend's own end"
+        assert (await house.told(number=1))["outcome"] == "upstream_error"
+
+
+async def test_a_client_that_sends_on_reads_the_error_frame() -> None:
+    """Closing with its bytes unread would reset what it reads."""
+    async with House(breaks(b"".join(OPENAI[:2]), "chunks"), PASSTHROUGH) as house, house.client() as client:
+        await client.send(ask() + ask())
+        await client.until(b'"error":{"message"')
+        await client.send(ask())
+        await client.rest()
+        assert client.ended == "closed" and len(house.backend.talks) == 1
+
+
 async def test_an_error_frame_is_of_the_framing_that_the_client_reads() -> None:
     """Many chat pages have an /api/chat of their own, which streams events and not Ollama's lines."""
     reply = await broken(UNKNOWN, "chunks", PASSTHROUGH, asked=ask(path="/api/chat"))
@@ -132,7 +200,7 @@ async def test_what_is_no_stream_breaks_off_as_it_did(way: str) -> None:
 
 @pytest.mark.parametrize(
     ("format", "tail"),
-    [("envelope-v1", b'"type":"error"'), ("passthrough", b'data: {"error"')],
+    [("envelope-v1", b'"type":"error"'), ("passthrough", b'"error":{'), ("openai", b'"error":{')],
 )
 async def test_a_clean_end_in_mid_answer_is_truncated_too(format: str, tail: bytes) -> None:
     async def script(talk: Talk) -> None:
@@ -141,7 +209,8 @@ async def test_a_clean_end_in_mid_answer_is_truncated_too(format: str, tail: byt
 
     async with House(script, f"defaults: {{ format: {format} }}") as house:
         reply = await house.ask(ask())
-        assert reply.whole and tail in reply.body.removeprefix(b"".join(OPENAI[:2]))
+        assert tail in reply.body.removeprefix(b"".join(OPENAI[:2]))
+        assert reply.whole == (format == "envelope-v1")
         assert (await house.told())["outcome"] == "truncated"
 
 
@@ -163,13 +232,15 @@ async def test_half_a_frame_is_never_shown() -> None:
     envelope = speech.frames((await broken(OPENAI[0] + half, "chunks")).body)
     assert [frame["type"] for frame in envelope] == ["chunk", "error"]
     reply = await broken(OPENAI[0] + half, "chunks", PASSTHROUGH)
-    assert reply.body.startswith(OPENAI[0] + b'data: {"error"')
+    (last,) = chunks(reply.body.removeprefix(OPENAI[0]))
+    assert last["error"]["code"] == "NETWORK"
 
 
 async def test_an_error_frame_after_half_a_frame_that_is_out_stands_alone() -> None:
     half = b"data: " + b"x" * 100_000
     reply = await broken(OPENAI[0] + half, "chunks", PASSTHROUGH)
-    assert reply.body.startswith(OPENAI[0] + half + b'\n\ndata: {"error"')
+    (last,) = chunks(reply.body.removeprefix(OPENAI[0] + half + b"\n\n"))
+    assert last["error"]["code"] == "NETWORK"
 
 
 OVERLOADED = sse({"error": {"message": "busy", "type": "overloaded_error", "retry_after": 3}})

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from sidecar.stream import dialects, framing
-from sidecar.stream.events import Error
+from sidecar.stream.events import Error, Start
 from sidecar.stream.parser import StreamParser
 from sidecar.stream.sniff import Sniff
 from sidecar.stream.sse import SSE
@@ -104,7 +104,8 @@ def test_a_ping_says_nothing(dialect: str) -> None:
         (
             "openai-chat",
             LIMIT,
-            b'data: {"error":{"message":"rate limit reached","type":"rate_limited","code":"RATE_LIMIT"}}\n\n',
+            b'data: {"id":"s_1","object":"chat.completion.chunk","created":7,"model":"","choices":[],'
+            b'"error":{"message":"rate limit reached","type":"rate_limited","param":null,"code":"RATE_LIMIT"}}\n\n',
         ),
         (
             "anthropic",
@@ -130,12 +131,19 @@ def test_a_ping_says_nothing(dialect: str) -> None:
     ],
 )
 def test_an_error_frame(dialect: str, error: Error, frame: bytes) -> None:
-    assert Passthrough(dialect, dialect != "ollama").failed(error) == frame
+    assert Passthrough(dialect, dialect != "ollama", "s_1", 7).failed(error) == frame
     assert Passthrough(dialect, dialect == "ollama").failed(error) == b"", "not the framing that the client reads"
 
 
 @pytest.mark.parametrize(
-    "name", ["openai-chat/text.sse", "anthropic/text.sse", "ollama/chat.ndjson", "homemade/content-then-done.sse"]
+    "name",
+    [
+        "openai-chat/text.sse",
+        "openai-responses/text.sse",
+        "anthropic/text.sse",
+        "ollama/chat.ndjson",
+        "homemade/content-then-done.sse",
+    ],
 )
 def test_an_error_frame_reads_back_as_that_error(name: str) -> None:
     """Alone, and after a frame that was cut at any byte."""
@@ -154,11 +162,45 @@ def test_an_error_frame_reads_back_as_that_error(name: str) -> None:
     assert size > 90
 
 
-@pytest.mark.parametrize("dialect", ["openai-chat", "anthropic", "ollama", "homemade"])
+def test_a_chat_error_goes_on_from_the_last_chunk() -> None:
+    """async-openai reads nothing that has no id and no choices."""
+    wire = Passthrough("openai-chat", True, "s_1", 7)
+    wire.encode(*StreamParser("openai-chat", True).feed(b'data: {"id":"c1","created":5,"model":"m","choices":[]}\n\n'))
+    said = msgspec.json.decode(wire.failed(LIMIT, Start("x", "y")).removeprefix(b"data: "))
+    assert [said[key] for key in ("id", "object", "created", "model")] == ["c1", "chat.completion.chunk", 5, "m"]
+    assert said["choices"] == [] and said["error"]["message"] == LIMIT.message
+
+
+@pytest.mark.parametrize("behind", [b"", b": keep-alive\n\n"], ids=["at once", "after a comment"])
+@pytest.mark.parametrize("together", [True, False])
+def test_a_responses_error_goes_on_from_the_last_number(behind: bytes, together: bool) -> None:
+    """Codex reads `response.failed` alone, the others the `error`, in which openai-python wants an `error` again."""
+    event = b'data: {"type":"response.output_text.delta","sequence_number":41,"delta":"a"}\n\n'
+    wire, parser = Passthrough("openai-responses", True, "s_1", 7), StreamParser("openai-responses", True)
+    for part in [event + behind] if together else [event, behind]:
+        wire.encode(*parser.feed(part))
+    first, second = wire.failed(LIMIT, Start("m", "resp_1")).split(b"\n\n")[:-1]
+    assert first.startswith(b"event: error\n") and second.startswith(b"event: response.failed\n")
+    error, failed = (msgspec.json.decode(block.partition(b"data: ")[2]) for block in (first, second))
+    inner = {"code": "rate_limit", "message": "rate limit reached", "param": None}
+    assert error == {"type": "error", "sequence_number": 42, **inner, "error": {"type": "rate_limited", **inner}}
+    response = failed["response"]
+    assert (failed["sequence_number"], response["status"]) == (43, "failed")
+    assert [response[key] for key in ("id", "model", "created_at", "output")] == ["resp_1", "m", 7, []]
+    assert response["error"] == {"code": "rate_limit_exceeded", "message": "rate limit reached"}
+
+
+def test_a_responses_error_of_a_stream_that_said_nothing() -> None:
+    block = Passthrough("openai-responses", True, "s_1").failed(LIMIT).split(b"\n\n")[0]
+    assert msgspec.json.decode(block.partition(b"data: ")[2])["sequence_number"] == 0
+
+
+@pytest.mark.parametrize("dialect", ["openai-chat", "openai-responses", "anthropic", "ollama", "homemade"])
 def test_an_error_message_stays_on_its_line(dialect: str) -> None:
     message = "a rate limit\n\nb\rc\u2028"
     frame = Passthrough(dialect, dialect != "ollama").failed(msgspec.structs.replace(LIMIT, message=message))
-    assert b"\r" not in frame and frame.count(b"\n") <= 3
+    assert b"\r" not in frame
+    assert all(line.startswith((b"event: ", b"data: ", b"{")) for line in frame.split(b"\n") if line)
     last = read(frame, dialect).events[-1]
     assert isinstance(last, Error) and last.message == message
 

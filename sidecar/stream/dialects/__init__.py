@@ -10,7 +10,8 @@ To add one, say `foo-chat`:
 
    and where a client may speak it too (so that a passed-through stream can be pinged and can end in an error):
    `PATHS` (endings of request paths that are its API's; `SHARED_PATHS`: such as home-made endpoints have, too;
-   `speaks(path, query)` where more than the path tells that it is spoken), `PING` (bytes) and `error_frame(error)`.
+   `speaks(path, query)` where more than the path tells that it is spoken), `PING` and `error_frame(error,
+   so_far)`, both bytes.
    `ENDS_OPEN = True`: it has no end mark. `REFRAIN = ()`: its decoder keeps nothing of a frame of text, so that one
    with other words need not be decoded (`stream/refrain.py`); in it are the keys that the decoder never reads and whose
    values change in each frame.
@@ -30,6 +31,7 @@ from typing import Any, Protocol
 
 from sidecar.stream.events import Error, Event
 from sidecar.stream.framing import Frame
+from sidecar.stream.sofar import SoFar
 
 Decode = Callable[[Frame], Iterable[Event] | None]
 
@@ -151,7 +153,7 @@ def bears_comments(name: str) -> bool:
     return name not in ORDER or getattr(load(name), "COMMENTS", True)
 
 
-def error_frame(name: str, error: Error) -> bytes:
-    """The dialect's own way to say that the stream failed; empty where it has none."""
+def error_frame(name: str, error: Error, so_far: SoFar) -> bytes:
+    """The dialect's own way to say that a stream which said this failed; empty where it has none."""
     make = getattr(load(name), "error_frame", None) if name in ORDER else None
-    return make(error) if make else b""
+    return make(error, so_far) if make else b""

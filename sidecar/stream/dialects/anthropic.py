@@ -27,6 +27,7 @@ from sidecar.stream.events import (
 from sidecar.stream.framing import Frame
 from sidecar.stream.pointers import number
 from sidecar.stream.reasons import canonical
+from sidecar.stream.sofar import SoFar
 
 PATHS = ("/v1/messages",)
 PING = b'event: ping\ndata: {"type": "ping"}\n\n'
@@ -198,7 +199,7 @@ def _usage(said: dict[str, Any] | None) -> list[Event]:
     return [Usage(given, made, None, read, cache_creation_input_tokens=written, cache_apart=bool(read or written))]
 
 
-def error_frame(error: Error) -> bytes:
+def error_frame(error: Error, so_far: SoFar) -> bytes:
     kind = {"rate_limited": "rate_limit_error", "rejected": "invalid_request_error"}.get(error.outcome, "api_error")
     body = {"type": "error", "error": {"type": "overloaded_error" if error.code == "OVERLOADED" else kind}}
     body["error"]["message"] = error.message  # type: ignore[index]

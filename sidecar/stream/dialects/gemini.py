@@ -28,6 +28,7 @@ from sidecar.stream.events import (
 from sidecar.stream.framing import Frame
 from sidecar.stream.pointers import number
 from sidecar.stream.reasons import canonical
+from sidecar.stream.sofar import SoFar
 
 PATHS = (":streamGenerateContent", ":generateContent")
 # Google's SDKs die on a comment (Python 3.4) or lose the event behind it (JavaScript 3.1); this they read as nothing.
@@ -247,6 +248,6 @@ def _put(into: Any, steps: list[str | int], value: Any) -> Any:
     return into
 
 
-def error_frame(error: Error) -> bytes:
+def error_frame(error: Error, so_far: SoFar) -> bytes:
     body = {"error": {"code": 502, "message": error.message, "status": error.type or "UNAVAILABLE"}}
     return b"data: " + msgspec.json.encode(body) + b"\r\n\r\n"

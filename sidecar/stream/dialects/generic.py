@@ -27,6 +27,7 @@ from sidecar.stream.events import (
 )
 from sidecar.stream.framing import Frame
 from sidecar.stream.names import Names, Path
+from sidecar.stream.sofar import SoFar
 
 PING = b": ping\n\n"
 
@@ -239,5 +240,5 @@ def _unwrapped(said: dict[str, Any], key: str) -> Any:
     return pointers.read(inside) if isinstance(inside, str) and inside[:1] == "{" else inside
 
 
-def error_frame(error: Error) -> bytes:
+def error_frame(error: Error, so_far: SoFar) -> bytes:
     return b"data: " + msgspec.json.encode({"error": error.message}) + b"\n\n"

@@ -28,6 +28,7 @@ from sidecar.stream.events import (
 from sidecar.stream.framing import Frame
 from sidecar.stream.pointers import number
 from sidecar.stream.reasons import canonical
+from sidecar.stream.sofar import SoFar
 
 PING = b": ping\n\n"
 
@@ -216,5 +217,5 @@ _FAILURES = frozenset(
 )
 
 
-def error_frame(error: Error) -> bytes:
+def error_frame(error: Error, so_far: SoFar) -> bytes:
     return b"data: " + msgspec.json.encode({"error": error.message}) + b"\n\n"

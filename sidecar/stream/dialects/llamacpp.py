@@ -15,6 +15,7 @@ from sidecar.stream.dialects import Decode
 from sidecar.stream.events import End, Error, Event, Finish, TextDelta, Usage
 from sidecar.stream.framing import Frame
 from sidecar.stream.reasons import canonical
+from sidecar.stream.sofar import SoFar
 
 SHARED_PATHS = ("/completion", "/infill")
 PING = b": ping\n\n"
@@ -65,6 +66,6 @@ def _last(said: Any, choice: int) -> Iterable[Event]:
     yield Finish(canonical({"word": "stop", "none": "stop"}.get(raw, raw)), raw, choice)
 
 
-def error_frame(error: Error) -> bytes:
+def error_frame(error: Error, so_far: SoFar) -> bytes:
     body = {"error": {"code": 500, "message": error.message, "type": error.type or "server_error"}}
     return b"data: " + msgspec.json.encode(body) + b"\n\n"

@@ -27,6 +27,7 @@ from sidecar.stream.events import (
 from sidecar.stream.framing import Frame
 from sidecar.stream.pointers import number
 from sidecar.stream.reasons import canonical
+from sidecar.stream.sofar import SoFar
 
 _LOADING = {"status", "digest", "total", "completed"}
 _STEPS = (
@@ -121,5 +122,5 @@ def _content(line: _Line, events: list[Event]) -> None:
         events += [ToolCallDelta(None, call.id, function.name, arguments(function.arguments)), ToolCallEnd()]
 
 
-def error_frame(error: Error) -> bytes:
+def error_frame(error: Error, so_far: SoFar) -> bytes:
     return msgspec.json.encode({"error": error.message}) + b"\n"

@@ -25,6 +25,7 @@ from sidecar.stream.events import (
 )
 from sidecar.stream.framing import Frame
 from sidecar.stream.reasons import canonical, known
+from sidecar.stream.sofar import SoFar
 
 PATHS = ("/chat/completions", "/completions")
 PING = b": ping\n\n"
@@ -237,6 +238,13 @@ def arguments(raw: msgspec.Raw) -> str:
     return "" if text in (b"", b"null") else text.decode("utf-8", "replace")
 
 
-def error_frame(error: Error) -> bytes:
-    body = {"error": {"message": error.message, "type": error.type or error.outcome, "code": error.code}}
+def error_frame(error: Error, so_far: SoFar) -> bytes:
+    body = {
+        "id": so_far.text("id", so_far.id),
+        "object": so_far.text("object", "chat.completion.chunk"),
+        "created": so_far.number("created", so_far.created),
+        "model": so_far.text("model", so_far.model),
+        "choices": [],
+        "error": {"message": error.message, "type": error.type or error.outcome, "param": None, "code": error.code},
+    }
     return b"data: " + msgspec.json.encode(body) + b"\n\n"

@@ -27,6 +27,7 @@ from sidecar.stream.events import (
 )
 from sidecar.stream.framing import Frame
 from sidecar.stream.reasons import canonical
+from sidecar.stream.sofar import SoFar
 
 PATHS = ("/responses",)
 PING = b": ping\n\n"
@@ -169,6 +170,26 @@ def _usage(response: Any) -> list[Any]:
     )
 
 
-def error_frame(error: Error) -> bytes:
-    body = {"type": "error", "code": error.type or error.code.lower(), "message": error.message, "param": None}
-    return b"event: error\ndata: " + msgspec.json.encode(body) + b"\n\n"
+def error_frame(error: Error, so_far: SoFar) -> bytes:
+    """Twice: openai-python raises only where an `error` key is there, Codex reads `response.failed` alone."""
+    number = so_far.number("sequence_number", -1) + 1
+    said = {"code": error.type or error.code.lower(), "message": error.message, "param": None}
+    failed = {
+        "id": so_far.id,
+        "object": "response",
+        "created_at": so_far.created,
+        "status": "failed",
+        "model": so_far.model,
+        "output": [],
+        "error": {
+            "code": "rate_limit_exceeded" if error.outcome == "rate_limited" else "server_error",
+            "message": error.message,
+        },
+    }
+    return _framed(
+        {"type": "error", "sequence_number": number, **said, "error": {"type": error.outcome, **said}}
+    ) + _framed({"type": "response.failed", "sequence_number": number + 1, "response": failed})
+
+
+def _framed(said: dict[str, Any]) -> bytes:
+    return b"event: %b\ndata: %b\n\n" % (said["type"].encode(), msgspec.json.encode(said))

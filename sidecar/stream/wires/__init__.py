@@ -5,29 +5,37 @@ To add one: write it beside `envelope.py`, name it in NAMES and in `make`, add a
 
 from typing import Protocol
 
-from sidecar.stream.events import Error, Event
+from sidecar.stream.events import Error, Event, Start
 from sidecar.stream.framing import Frame
 
 NAMES = ("envelope-v1", "envelope-v2", "openai", "passthrough")
 
 EVENT_STREAM = b"text/event-stream; charset=utf-8"
 
+NO_START = Start()
+"""Of a stream of which nothing was heard."""
+
 
 class Wire(Protocol):
     """The encoder of one stream.
 
     `normalises`: what leaves is made from events, so the last word ends the answer. `event_stream`: the client reads
-    server-sent events. `at_boundary`: no frame is half written. `content_type` None is the backend's own. `outcome` is
-    set before the last word, which may tell it. `hides_usage`: the client shall not see the chunk that we asked for.
+    server-sent events. `error_ends`: its error is a last word that all its readers know, so that the body may end well
+    behind it. `content_type` None is the backend's own. `outcome` is set before the last word, which may tell it.
+    `hides_usage`: the client shall not see the chunk that we asked for.
     """
 
     normalises: bool
     event_stream: bool
-    at_boundary: bool
+    error_ends: bool
     content_type: bytes | None
     dialect: str
     outcome: str
     hides_usage: bool
+
+    @property
+    def at_boundary(self) -> bool:
+        """Whether no frame is half written."""
 
     @property
     def bears_padding(self) -> bool:
@@ -45,8 +53,8 @@ class Wire(Protocol):
         `after_id`: the client takes an empty block for an event, so no blank line may follow a comment.
         """
 
-    def failed(self, error: Error) -> bytes:
-        """The last word for a failure that the backend did not report; empty: break the connection."""
+    def failed(self, error: Error, start: Start = NO_START) -> bytes:
+        """The last word for a failure that the backend did not report, after this start; empty: the format has none."""
 
 
 def make(name: str, dialect: str = "", stream: str = "", created: int = 0, usage: bool = False) -> Wire:
@@ -70,7 +78,7 @@ def make(name: str, dialect: str = "", stream: str = "", created: int = 0, usage
             return OpenAI(stream, created, usage)
     from sidecar.stream.wires.passthrough import Passthrough
 
-    return Passthrough(dialect)
+    return Passthrough(dialect, stream=stream, created=created)
 
 
 def padding(size: int, noise: bytes = b"", blank: bool = True) -> bytes:

@@ -7,8 +7,6 @@ Their JSON Schemas are beside this file. Hot frames are templates around one enc
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
 from sidecar.stream import lines
 from sidecar.stream.events import (
     End,
@@ -25,7 +23,7 @@ from sidecar.stream.events import (
     Usage,
 )
 from sidecar.stream.framing import Frame
-from sidecar.stream.wires import EVENT_STREAM
+from sidecar.stream.wires import EVENT_STREAM, NO_START
 
 MAX_FINAL = 1 << 20
 """Bytes of an answer beyond which `complete` leaves out `final_response`."""
@@ -74,6 +72,7 @@ class EnvelopeV1:
     dialect = ""
     outcome = ""
     hides_usage = False
+    error_ends = True
     bears_padding = True
 
     def __init__(self) -> None:
@@ -101,7 +100,7 @@ class EnvelopeV1:
         """A comment: every reader of the envelope knows it from the first version on."""
         return b": ping\n" if shape == "comment-no-blank" else b": ping\n\n"
 
-    def failed(self, error: Error) -> bytes:
+    def failed(self, error: Error, start: Start = NO_START) -> bytes:
         """The last word for a failure that the backend did not report itself."""
         return self.encode([error], [])
 

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from sidecar.stream import lines
 from sidecar.stream.events import (
     End,
@@ -17,7 +19,7 @@ from sidecar.stream.events import (
     Usage,
 )
 from sidecar.stream.framing import Frame
-from sidecar.stream.wires import EVENT_STREAM
+from sidecar.stream.wires import EVENT_STREAM, NO_START
 
 _FIELDS = ("audio", "images", "annotations", "extra_content")
 _BESIDE = ("citations", "search_results")
@@ -45,6 +47,7 @@ class OpenAI:
     dialect = "openai-chat"
     outcome = ""
     hides_usage = False
+    error_ends = False
     bears_padding = True
 
     def __init__(self, stream: str, created: int, usage: bool = False) -> None:
@@ -75,7 +78,7 @@ class OpenAI:
             return b": ping\n\n"
         return b": ping\n" if shape == "comment-no-blank" else self._chunk(0, b"{}")
 
-    def failed(self, error: Error) -> bytes:
+    def failed(self, error: Error, start: Start = NO_START) -> bytes:
         return self.encode([error], [])
 
     def _begin(self, model: str) -> None:
@@ -144,7 +147,8 @@ class OpenAI:
     def _error(self, event: Error, out: list[bytes]) -> None:
         body = {"message": event.message, "type": event.type or event.outcome, "param": None}
         body["code"] = event.code or None
-        out.append(b"data: " + _json({"error": body}) + b"\n\n")
+        # async-openai takes nothing for a chunk that has no id and choices
+        out.append(b'%s,"choices":[],"error":%s}\n\n' % (self._prefix, _json(body)))
 
     def _end(self, event: End, out: list[bytes]) -> None:
         for choice in tuple(self._logprobs):

@@ -3,8 +3,10 @@
 import msgspec
 
 from sidecar.stream import dialects, lines
-from sidecar.stream.events import Error, Event
+from sidecar.stream.events import Error, Event, Start
 from sidecar.stream.framing import Frame
+from sidecar.stream.sofar import SoFar
+from sidecar.stream.wires import NO_START
 
 
 class _Chunk(msgspec.Struct):
@@ -12,6 +14,7 @@ class _Chunk(msgspec.Struct):
     usage: dict[str, msgspec.Raw] | None = None
 
 
+_NOTHING = Frame(None, b"")
 _decode = msgspec.json.Decoder(_Chunk).decode
 
 
@@ -30,14 +33,21 @@ class Passthrough:
     """The encoder of one stream. `dialect` is what the client speaks, `event_stream` whether it reads SSE."""
 
     normalises = False
+    error_ends = False
     content_type: bytes | None = None
     outcome = ""
 
-    def __init__(self, dialect: str = "", event_stream: bool = False) -> None:
+    def __init__(self, dialect: str = "", event_stream: bool = False, stream: str = "", created: int = 0) -> None:
         self.dialect = dialect
         self.event_stream = event_stream
-        self.at_boundary = True
         self.hides_usage = False  # the chunk that only we asked for
+        self._stream = stream
+        self._created = created
+        self._last = self._said = _NOTHING  # frames: the last one, and the last that was no comment
+
+    @property
+    def at_boundary(self) -> bool:
+        return self._last.whole and not self._last.partial
 
     @property
     def bears_padding(self) -> bool:
@@ -48,7 +58,8 @@ class Passthrough:
             frames = [frame for frame in frames if not _only_usage(frame)]
         if not frames:
             return b""
-        self.at_boundary = frames[-1].whole and not frames[-1].partial
+        last = self._last = frames[-1]
+        self._said = last if last.data else next((frame for frame in reversed(frames) if frame.data), self._said)
         return frames[0].raw if len(frames) == 1 else b"".join([frame.raw for frame in frames])
 
     def opening(self) -> bytes:
@@ -65,9 +76,10 @@ class Passthrough:
             return b": ping\n"
         return own
 
-    def failed(self, error: Error) -> bytes:
-        """The dialect's own error frame; empty where it has none that fits, and the connection must be aborted."""
-        frame = lines.escaped(dialects.error_frame(self.dialect, error))
+    def failed(self, error: Error, start: Start = NO_START) -> bytes:
+        """The dialect's own error frame, which goes on from the last one; empty where it has none that fits."""
+        so_far = SoFar(start.id or self._stream, start.model, self._said.data or b"", self._created)
+        frame = lines.escaped(dialects.error_frame(self.dialect, error, so_far))
         if frame.startswith(b"{") is self.event_stream:
             return b""  # a line among events, or an event among lines: the path promised what the backend is not
         return frame if self.at_boundary or not frame else b"\n\n" + frame

@@ -49,8 +49,8 @@ class Downstream:
         return self
 
     async def __aexit__(self, kind: object, *exc: object) -> None:
-        """The app's call ends with this block. A server of others breaks the connection where it raises: so do uvicorn and
-        hypercorn, in HTTP/2 too; of an app that returns with the end unsaid ASGI says nothing."""
+        """The app's call ends with this block. A server that is not ours breaks the connection where it raises: so do
+        uvicorn and hypercorn, in HTTP/2 too; of an app that returns with the end unsaid ASGI says nothing."""
         if not self._broken:
             return
         await asyncio.sleep(self._farewell)

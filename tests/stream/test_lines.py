@@ -19,6 +19,7 @@ from sidecar.stream.events import (
     ToolCallDelta,
     ToolCallEnd,
 )
+from sidecar.stream.sofar import SoFar
 from sidecar.stream.wires import make
 
 ODD = 'one\u2028two\u2029three\u0085four \\\u2028 "\u2029" \x0b\x0c\x1c\x1d\x1e “…” 世 \U0001f33f'
@@ -56,10 +57,10 @@ def test_every_frame_is_one_line(name: str, last: Error | None) -> None:
     assert len(found) >= 4 and all(ODD in strings(frame) for frame in found)
 
 
-@pytest.mark.parametrize("name", [name for name in dialects.ORDER if dialects.error_frame(name, FAILED)])
+@pytest.mark.parametrize("name", [name for name in dialects.ORDER if dialects.error_frame(name, FAILED, SoFar())])
 def test_an_error_in_the_words_of_a_dialect_is_so_too(name: str) -> None:
     wire = make("passthrough", name)
-    wire.event_stream = not dialects.error_frame(name, FAILED).startswith(b"{")
+    wire.event_stream = not dialects.error_frame(name, FAILED, SoFar()).startswith(b"{")
     told = wire.failed(FAILED).decode()
     assert told.splitlines() == told.removesuffix("\n").replace("\r", "").split("\n")
     (line,) = (line for line in told.splitlines() if "{" in line)

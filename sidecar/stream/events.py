@@ -29,10 +29,18 @@ class TextDelta(Event, tag="text", frozen=True, gc=False):
 
 
 class TextSnapshot(Event, tag="snapshot", frozen=True, gc=False):
-    """The answer's whole text so far, from cumulative dialects; the parser turns it into a `TextDelta`."""
+    """The answer's whole text so far, or more of it: a `growth.Growth` tells. The parser makes deltas of it.
+
+    `tokens` are those of the answer so far, of which at most so many are `unseen` in its whole text; `growth` is the
+    dialect's own, where it asks it too.
+    """
 
     text: str
     choice: int = 0
+    reasoning: bool = False
+    tokens: int | None = None
+    unseen: int = 0
+    growth: Any = None
 
 
 class ReasoningDelta(Event, tag="reasoning", frozen=True, gc=False):

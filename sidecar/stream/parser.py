@@ -81,6 +81,7 @@ class StreamParser:
         self._frame_began = 0  # in the events
         self._tool_calls: dict[int, ToolCalls] = {}
         self._snapshots: Snapshots | None = None
+        self._direct = not think  # nothing waits that text must not overtake
         self._usage = Usage()
         self._event_id = False  # an `id:` field was seen
 
@@ -161,7 +162,7 @@ class StreamParser:
         for event in said:
             if self.done:
                 return
-            if type(event) is TextDelta and self._finished.get(event.choice) is False and not self._thoughts:
+            if type(event) is TextDelta and self._finished.get(event.choice) is False and self._direct:
                 events.append(event)
                 continue
             if type(event) is Extension and is_deep(event.value):
@@ -175,6 +176,8 @@ class StreamParser:
         elif not self._started:
             events.append(Start())
         self._started = True
+        if self._snapshots and self._snapshots.wait and type(event) in _BEHIND:
+            self._say(self._snapshots.rest(getattr(event, "choice", None)), events)
         handle = _HANDLERS.get(type(event))
         if not handle:
             events.append(event)
@@ -201,10 +204,14 @@ class StreamParser:
 
     def _snapshot(self, event: TextSnapshot, events: list[Event]) -> None:
         self._snapshots = self._snapshots or Snapshots()
-        if fresh := self._snapshots.fresh(event):
-            self._text(TextDelta(fresh, event.choice), events)
+        self._say(self._snapshots.fresh(event), events)
         if self._snapshots.over:
             self._malformed(f"text so far of more than {snapshots.MAX_SNAPSHOTS} characters", events)
+
+    def _say(self, deltas: snapshots.Deltas, events: list[Event]) -> None:
+        for delta in deltas:
+            self._text(delta, events)
+        self._direct = not self._thoughts and not (self._snapshots and self._snapshots.wait)
 
     def _tool_delta(self, event: ToolCallDelta, events: list[Event]) -> None:
         if event.name or event.arguments.strip():
@@ -280,6 +287,9 @@ class StreamParser:
         events.append(event)
         self.done = True
 
+
+_BEHIND = (*CONTENT, Finish, Error, End)
+"""What comes behind all text that was said before it."""
 
 _HANDLERS: dict[type[Event], Callable[[StreamParser, Any, list[Event]], None]] = {
     TextDelta: StreamParser._text,

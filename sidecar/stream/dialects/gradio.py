@@ -13,6 +13,7 @@ from sidecar.stream import failure, pointers
 from sidecar.stream.dialects import Decode
 from sidecar.stream.events import End, Event, Extension, Finish, Status, TextSnapshot
 from sidecar.stream.framing import Frame
+from sidecar.stream.growth import Growth
 
 PING = b": ping\n\n"
 
@@ -36,6 +37,7 @@ def decoder() -> Decode:
 class _Decoder:
     def __init__(self) -> None:
         self._said = ""
+        self._growth = Growth(True, cumulative=True)
 
     def decode(self, frame: Frame) -> Iterable[Event] | None:
         said = msgspec.json.decode(frame.data or b"null")
@@ -61,7 +63,7 @@ class _Decoder:
             self._said = words
         elif first:
             return [Extension("output", data), *((Finish("stop"), End()) if last else ())]
-        return [TextSnapshot(self._said), *((Finish("stop"), End()) if last else ())]
+        return [TextSnapshot(self._said, growth=self._growth), *((Finish("stop"), End()) if last else ())]
 
 
 def _is_change(change: Any) -> bool:

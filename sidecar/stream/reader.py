@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from sidecar.stream import dialects, failure, names, pointers
+from sidecar.stream import beats, dialects, failure, names, pointers
 from sidecar.stream.dialects import Decode, generic, text
 from sidecar.stream.events import CONTENT, End, Error, Event, Extension, Finish, TextDelta, ToolCallEnd, Usage
 from sidecar.stream.framing import Frame, Framing, Text
@@ -24,6 +24,8 @@ _SURE = dialects.ORDER[: -len(dialects.GUESSES)]
 _WORTH = (*CONTENT, ToolCallEnd, Finish, Usage, Error)
 """What a frame must say to be taken for one of another dialect, whose values are of other types."""
 _JSON = (b"{", b"[", b'"')
+_BEATS = 1024
+"""Keep-alives before all else that are kept, in case they are words of a plain text."""
 _MISFITS = 8  # values of a wrong type in one frame
 
 
@@ -39,7 +41,7 @@ class Reader:
         self._decoders: dict[str, Decode] = {}  # those that a frame was recognised by
         self._decode: Decode = _first(dialect, shape, self._auto)
         self._unwrap: Callable[[Frame], Frame] | None = None  # of frames that hold the stream's own ones
-        self._null = ""  # a first `null`, a word only if the next frame is text too
+        self._beats: list[str] = []  # the first frames, text only if what follows is text too
         self._named: str | None = None  # what the last frame of plain text was called
         self._text = text.decoder()
         self._strange: dict[Any, int] = {}  # outline of frames that nobody knew -> how many
@@ -59,10 +61,10 @@ class Reader:
 
     def rest(self) -> Iterable[Event]:
         """What was kept back, when nothing more comes."""
-        if not self._null:
+        if not self._beats:
             return ()
         self.dialect, self.plain = "text", True
-        return (TextDelta(self._null),)
+        return map(TextDelta, self._beats)
 
     def _understood(self, decode: Decode, frame: Frame) -> Iterable[Event] | None:
         """What the dialect makes of the frame, mended if it must be; None where it is not the dialect's."""
@@ -91,15 +93,19 @@ class Reader:
         if frame.name == self._named and data[:1] not in _JSON:
             self.plain = True
             return self._text(frame) or ()
-        self.plain = False
+        was_plain, self.plain = self.plain, False
+        plain = isinstance(self._framing, Sniff) and isinstance(self._framing.chosen, Text)
+        if not plain and not was_plain and beats.is_beat(data) and self._is_beat(data):
+            return ()
         said = pointers.read(data)
+        if said is None and not plain and (rest := beats.without(data)):
+            return self.read(Frame(rest, frame.raw, frame.name, frame.id), started)
         if said is None and self._decode is _anybody and data.lstrip()[:1] == b"{":
             data = self._mend(frame)
             said = pointers.read(data)
         if frame.name == "error" and self.dialect not in ("auto", "text"):
             # every dialect may fail so, whatever else its events are called
             return (failure.read(data.decode("utf-8", "replace") if said is None else said),)
-        plain = isinstance(self._framing, Sniff) and isinstance(self._framing.chosen, Text)
         if not plain and not self._unwrap and (unwrap := self._wrapped(data, said)):
             self._unwrap = unwrap
             return self.read(frame, started)
@@ -112,6 +118,13 @@ class Reader:
             return self._unknown(frame, said, outline)
         events = self._known(frame, said, outline, plain)
         return self._unknown(frame, said, outline) if events is None else events
+
+    def _is_beat(self, data: bytes) -> bool:
+        """Whether a word that may be a keep-alive is one; the first frames tell when others have followed."""
+        if self.dialect == "auto" and data[:1] != b'"' and len(self._beats) < _BEATS:
+            self._beats.append(data.decode("utf-8", "replace"))
+            return True
+        return self.dialect not in ("auto", "text")
 
     def _silent(self, frame: Frame, started: bool) -> Iterable[Event]:
         """An event without data."""
@@ -132,9 +145,6 @@ class Reader:
         """What the first dialect that knows and understands the frame makes of it."""
         among = self._asked(frame, said, outline, plain)
         while name := dialects.recognise(frame, said, among):
-            if name == "text" and not plain and frame.data == b"null" and not self._null and self.dialect == "auto":
-                self._null = "null"  # llama.cpp's first event where it answers several prompts
-                return ()
             decode = self._decoders.get(name) or self._decoders.setdefault(name, dialects.load(name).decoder())
             events = self._understood(decode, frame)
             if events is None and name not in dialects.GUESSES:
@@ -174,8 +184,8 @@ class Reader:
             self._decode = decode
         if not known or name not in ("text", "generic"):
             self.dialect = name
-        null, self._null = self._null, ""
-        return [TextDelta(null), *events] if null and name == "text" else events
+        first, self._beats = self._beats, []
+        return [*map(TextDelta, first), *events] if first and self.plain else events
 
     def _unknown(self, frame: Frame, said: Any, outline: Any) -> Iterable[Event]:
         data = frame.data or b""

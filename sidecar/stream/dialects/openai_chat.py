@@ -106,6 +106,7 @@ def decoder() -> Decode:
 class _Decoder:
     def __init__(self) -> None:
         self._named = False
+        self._start = Start()
         self._spoken = False  # in deltas
         self._sources: dict[str, Any] = {}
 
@@ -118,8 +119,6 @@ class _Decoder:
         if chunk.choices is None:
             return [failure.read(failed)] if failed else None
         events: list[Event] = []
-        if not self._named and (chunk.model or chunk.id):
-            events.append(Start(chunk.model or "", chunk.id or ""))
         for choice in chunk.choices:
             self._spoken = self._spoken or (choice.delta is not None and choice.message is None)
             if choice.message and (self._spoken or (self._named and chunk.object == "chat.completion")):
@@ -131,7 +130,12 @@ class _Decoder:
             events = [event for event in events if type(event) is not Finish] + [failure.read(failed)]
         elif chunk.object == "chat.completion":
             events.append(End())
-        self._named = self._named or bool(events)
+        if not self._named:
+            self._start = Start(chunk.model or self._start.model, chunk.id or self._start.id)
+            if events:
+                # oMLX keeps a stream alive by chunks of another id and model, which say nothing
+                self._named = True
+                events.insert(0, self._start)
         return events
 
     def _sourced(self, chunk: _Chunk, events: list[Event]) -> None:

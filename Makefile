@@ -37,12 +37,13 @@ bench: $(VENV)/run-time ## CPU, delay and memory beside nginx and Envoy, into be
 	@.ci/packages nginx strace gcc libc6-dev
 	@python -m bench $(ARGS)
 
-lock: $(BIN)/python ## the newest versions, with hashes, into both lock files
+lock: $(BIN)/python ## the newest versions, with hashes, into the lock files
 	@python -m pip install --quiet uv
-	@$(COMPILE) --output-file requirements.lock
-	@$(COMPILE) --output-file requirements-dev.lock --group dev --constraints requirements.lock
+	@$(COMPILE) pyproject.toml --output-file requirements.lock
+	@$(COMPILE) pyproject.toml --output-file requirements-dev.lock --group dev --constraints requirements.lock
+	@$(COMPILE) --output-file requirements-build.lock --group build --constraints requirements-dev.lock
 
-COMPILE = uv pip compile pyproject.toml --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+COMPILE = uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	--no-annotate --custom-compile-command "make lock"
 
 clean: ## remove all that was made here

@@ -79,7 +79,9 @@ class OpenAI:
         return b": ping\n" if shape == "comment-no-blank" else self._chunk(0, b"{}")
 
     def failed(self, error: Error, start: Start = NO_START) -> bytes:
-        return self.encode([error], [])
+        """The error, and the beginning of a comment that never ends: readers pass over it, and the stream is unfinished
+        also where a proxy makes a good end of the broken body."""
+        return self.encode([error], []) + b":"
 
     def _begin(self, model: str) -> None:
         head = {"id": self._id, "object": "chat.completion.chunk", "created": self._created, "model": model}

@@ -146,11 +146,13 @@ class Exchange:
         await self._reply.fail(error)
 
     async def _interrupted(self, why: str) -> None:
+        # many clients close at the last word and not at the body's end
+        whole = self._relay and (why == "over" or (why == "client_left" and self._relay.all_out))
         if self._relay:
             await self._relay.settle()  # what was held came in time
         if self._downstream.finished:
             return
-        if self._relay and why == "over":
+        if self._relay and whole:
             # all was said, and only the backend's connection stays open
             await self._relay.end(clean=True)
         elif OUTCOMES[why].code:

@@ -63,6 +63,12 @@ class Relay:
         if clean:
             await upstream.let_go(answer)
 
+    @property
+    def all_out(self) -> bool:
+        """Whether the client has the backend's last word, of which only the body's end is left to say."""
+        said = self.parser.done or self.parser.finished
+        return said and not self._reply.wire.normalises and not self._held and not self._reply.downstream.writing
+
     async def settle(self) -> bool:
         """What was held of a chunk; whether no more is wanted."""
         held, self._held = self._held, None

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from tests.proxy.speech import CHAT, OPENAI, ask, delta, prompt
+from tests.proxy.speech import ANTHROPIC, CHAT, DONE, OLLAMA, OPENAI, WORDS, ask, delta, event, prompt, sse
 from tests.wire import SECONDS, eventually
 from tests.wire.backend import Script, Talk, deaf
 from tests.wire.client import Client
@@ -206,6 +206,74 @@ async def test_a_client_that_leaves_after_its_answer_has_left_nothing() -> None:
         assert (await client.reply()).whole
         client.leave()
         assert (await house.told())["outcome"] == "completed"
+
+
+RESPONSES = (
+    event("response.created", sequence_number=0, response={"id": "resp_1", "model": "m"}),
+    event("response.output_text.delta", sequence_number=1, output_index=0, delta="Hello"),
+    event("response.completed", sequence_number=2, response={"status": "completed", "usage": {"output_tokens": 7}}),
+)
+GEMINI = tuple(
+    sse({"candidates": [{"content": {"parts": [{"text": "Hello"}]}, **end}]}) for end in ({}, {"finishReason": "STOP"})
+)
+COUNTED = sse({"choices": [], "usage": {"prompt_tokens": 2, "completion_tokens": 7}})
+LAST_WORDS = {
+    "openai": (CHAT, (*OPENAI[:-1], COUNTED, DONE), DONE, "completed"),
+    "openai, cut by its length": (CHAT, (OPENAI[0], delta(finish="length"), COUNTED, DONE), DONE, "length"),
+    "openai without [DONE]": (CHAT, (*OPENAI[:-1], COUNTED), COUNTED, "completed"),
+    "openai, failed": (CHAT, (OPENAI[0], sse({"error": {"message": "m"}})), b'"message": "m"', "upstream_error"),
+    "responses": ("/v1/responses", RESPONSES, RESPONSES[-1], "completed"),
+    "anthropic": ("/v1/messages", ANTHROPIC, ANTHROPIC[-1], "completed"),
+    "gemini": ("/v1beta/models/m:streamGenerateContent", GEMINI, GEMINI[-1], "completed"),
+    "ollama": ("/api/chat", OLLAMA, OLLAMA[-1], "completed"),
+}
+
+
+@pytest.mark.parametrize(("path", "said", "last", "outcome"), LAST_WORDS.values(), ids=LAST_WORDS)
+@pytest.mark.parametrize("reset", [False, True], ids=["closes", "resets"])
+async def test_a_client_that_closes_at_the_last_word_had_it_all(
+    path: str, said: tuple[bytes, ...], last: bytes, outcome: str, reset: bool
+) -> None:
+    """The backend's body is still open."""
+
+    async def script(talk: Talk) -> None:
+        await talk.stream(*said, kind="application/x-ndjson" if path == "/api/chat" else "text/event-stream")
+        await talk.closed.wait()
+
+    async with House(script, "defaults: { format: passthrough }") as house, house.client() as client:
+        await client.send(ask(path=path))
+        await client.until(last)
+        talk = await house.backend.talk()
+        client.leave(reset)
+        told = await house.told()
+        assert (told["outcome"], told["status"]) == (outcome, 200)
+        await asyncio.wait_for(talk.closed.wait(), SECONDS)
+
+
+@pytest.mark.parametrize("format", ["envelope-v1", "envelope-v2", "openai"])
+async def test_the_last_word_of_our_own_formats_is_the_end(format: str) -> None:
+    async def script(talk: Talk) -> None:
+        await talk.stream(*OPENAI)
+        await talk.closed.wait()
+
+    async with House(script, f"defaults: {{ format: {format} }}") as house, house.client() as client:
+        await client.send(ask())
+        await client.until(b"[DONE]" if format == "openai" else b'"complete"')
+        client.leave()
+        assert (await house.told())["outcome"] == "completed"
+
+
+@pytest.mark.parametrize("format", ["envelope-v1", "openai", "passthrough"])
+async def test_a_client_that_closes_before_the_last_word_has_left(format: str) -> None:
+    async def script(talk: Talk) -> None:
+        await talk.stream(*OPENAI[:-2])
+        await talk.closed.wait()
+
+    async with House(script, f"defaults: {{ format: {format} }}") as house, house.client() as client:
+        await client.send(ask())
+        await client.until(WORDS[-1].encode())
+        client.leave()
+        assert (await house.told())["outcome"] == "client_left"
 
 
 async def test_the_next_of_pipelined_requests_does_not_hide_the_close() -> None:

@@ -31,6 +31,7 @@ from sidecar.stream.events import (
 from sidecar.stream.framing import Frame
 from sidecar.stream.reader import Reader
 from sidecar.stream.refrain import Refrain
+from sidecar.stream.said import PENDING
 from sidecar.stream.shapes import Shape
 from sidecar.stream.snapshots import Snapshots
 from sidecar.stream.sniff import framing
@@ -73,6 +74,7 @@ class StreamParser:
         self._reader = Reader(dialect, self._framing, shape)
         self._thoughts = Thoughts() if think else None
         self._refrain = None if think else Refrain()
+        self._heard: list[str] | None = None  # where the dialect wants the words that only the refrain was asked for
         self._started = False
         self._finished: dict[int, bool] = {}  # choice -> it said why it finished, and nothing since
         self._finishes: dict[int, Finish] = {}  # the last that each said
@@ -106,6 +108,10 @@ class StreamParser:
         """The events and frames that this chunk completes."""
         refrain = self._refrain
         if refrain and refrain.known and not self.done and (heard := refrain.read(chunk)):
+            if (words := self._heard) is not None:
+                words.append(heard[0].text)
+                if len(words) >= PENDING:
+                    refrain.known = False  # so that the dialect reads a frame, and takes them
             return [heard[0]], [heard[1]]
         frames = self._framing.feed(chunk)
         events: list[Event] = []
@@ -116,6 +122,7 @@ class StreamParser:
             keys = dialects.refrain(self.dialect)
             if keys is not None:
                 refrain.learn(chunk, frames, events, keys)
+                self._heard = self._reader.heard
             if keys is None or refrain.hopeless:
                 self._refrain = None
         return events, frames

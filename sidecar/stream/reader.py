@@ -48,6 +48,11 @@ class Reader:
         self._names: dict[Any, str] = {}  # outline of frames that somebody knew -> who
         self._halves: Halves | None = None
 
+    @property
+    def heard(self) -> list[str] | None:
+        """Where the dialect wants the words of frames that it is not given."""
+        return getattr(self._decode, "heard", None)
+
     def read(self, frame: Frame, started: bool) -> Iterable[Event]:
         """What the frame says; `started` whether anything was said before."""
         if self._unwrap:

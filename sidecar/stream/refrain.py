@@ -35,7 +35,7 @@ class Refrain:
         self._head = self._tail = b""  # the quotes of the string included, since JSON may have blanks around it
         self._words = self._data = slice(0)
 
-    def read(self, chunk: bytes) -> tuple[Event, Frame] | None:
+    def read(self, chunk: bytes) -> tuple[TextDelta | ReasoningDelta, Frame] | None:
         """The refrain with other words in it; None where the chunk must be read in full."""
         still = self._noise.sub(_NOTHING, chunk) if self._noise else chunk
         if not still.startswith(self._head) or not still.endswith(self._tail):

@@ -14,7 +14,7 @@ To add one, say `foo-chat`:
    so_far)`, both bytes.
    `ENDS_OPEN = True`: it has no end mark. `REFRAIN = ()`: its decoder keeps nothing of a frame of text, so that one
    with other words need not be decoded (`stream/refrain.py`); in it are the keys that the decoder never reads and whose
-   values change in each frame.
+   values change in each frame. A decoder that must know all the words has them added to its list `heard` (`said.py`).
    What a dialect does not say, it leaves out. Add the name to `ORDER`.
    A stream of small objects of one shape is a page of pointers: see `shapes.Shape`, and `tgi.py` for one.
 3. `sidecar decode --dialect foo-chat --json tests/fixtures/foo-chat/basic.sse > .../basic.events.jsonl`, and read it.

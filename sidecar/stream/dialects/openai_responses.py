@@ -1,8 +1,9 @@
 """OpenAI Responses and those who speak it (Azure, Bedrock Mantle, DeepSeek, vLLM, LM Studio, llama.cpp, xAI).
 
-`event: response.x` + `data: {"type":"response.x"}`. `response.completed`, `.incomplete`, `.failed` and `.cancelled` end
-it; the error may be said twice. Items are correlated by `output_index`, since Copilot changes `item_id` on every event;
-llama.cpp leaves both out. Wire: platform.openai.com/docs/api-reference/responses-streaming
+`event: response.x` + `data: {"type":"response.x"}`. `response.completed`, `.incomplete`, `.failed`, `.cancelled` and
+`.done` end it; the error may be said twice. What deltas say is said again by what ends a text, a part, an item and the
+answer, and on some servers only there (`said.py`, `requested.py`).
+Wire: platform.openai.com/docs/api-reference/responses-streaming
 """
 
 from collections.abc import Iterable
@@ -10,36 +11,41 @@ from typing import Any
 
 import msgspec
 
-from sidecar.stream import failure, pointers
+from sidecar.stream import failure, items, pointers
 from sidecar.stream.dialects import Decode
-from sidecar.stream.events import (
-    End,
-    Error,
-    Event,
-    Extension,
-    Finish,
-    ReasoningDelta,
-    Start,
-    Status,
-    TextDelta,
-    ToolCallDelta,
-    ToolCallEnd,
-)
+from sidecar.stream.events import End, Error, Event, Extension, Finish, ReasoningDelta, Start, Status, TextDelta
 from sidecar.stream.framing import Frame
 from sidecar.stream.reasons import canonical
+from sidecar.stream.requested import Item, Requested
+from sidecar.stream.said import ANSWER, ITEM, PART, TEXT, Said
 from sidecar.stream.sofar import SoFar
 
 PATHS = ("/responses",)
 PING = b": ping\n\n"
 REFRAIN = ("obfuscation", "sequence_number")
 
-_FINAL = {"completed", "incomplete", "failed", "cancelled"}
+_BEGIN = ("response.created", "response.queued", "response.in_progress")
+_ENDS = ("completed", "incomplete", "failed", "cancelled")
+_FINAL = (*_ENDS, "done")
+_DELTAS = {
+    "response.output_text.delta": "text",
+    "response.refusal.delta": "refusal",
+    "response.reasoning_text.delta": "reasoning",
+    "response.reasoning_summary_text.delta": "reasoning.summary",
+    "response.function_call_arguments.delta": "function_call",
+    "response.custom_tool_call_input.delta": "custom_tool_call",
+}
+_KEPT = ("response.image_generation_call.partial_image", "response.audio.delta", "response.audio.transcript.delta")
+_MARKS = 1 << 16
+"""Things besides words and calls that are told of one stream; beyond it they may be ones told before."""
 
 
 class _Said(msgspec.Struct, gc=False):
     type: str = ""
     delta: Any = None
     output_index: int | None = None
+    content_index: int | None = None
+    summary_index: int | None = None
     item_id: str = ""
 
 
@@ -49,39 +55,54 @@ _decode = msgspec.json.Decoder(_Said).decode
 def matches(frame: Frame, said: Any) -> bool:
     if not isinstance(said, dict):
         return False
-    kind = said.get("type")
+    kind = said.get("type") or frame.name
     return (isinstance(kind, str) and kind.startswith("response.")) or (
         said.get("object") == "response" and isinstance(said.get("output"), list)
     )
 
 
 def decoder() -> Decode:
-    return _Decoder().decode
+    return _Decoder()
 
 
 class _Decoder:
     def __init__(self) -> None:
-        self._client_side: set[int | None] = set()  # output indexes of function calls
-        self._typed: set[int | None] = set()  # output indexes of custom calls whose free text came in deltas
+        self._said = Said()
+        self._requested = Requested()
+        self._aside: set[int] = set()  # marks of what was told besides words and calls
+        self._begun = self._resumed = False
+        self.heard = self._said.heard
 
-    def decode(self, frame: Frame) -> Iterable[Event] | None:
+    def __call__(self, frame: Frame) -> Iterable[Event] | None:
         data = frame.data or b""
         if data.strip() == b"[DONE]":
             return [End()]
         said = _decode(data)
+        if said.type == "response.output_text.delta" and self._begun and type(said.delta) is str and said.delta:
+            self._said.add(("text", said.output_index, said.content_index), said.delta)
+            return [TextDelta(said.delta)]  # nearly always: 0.7 us against 1.0
         # DashScope labels its events `response.x:HTTP_STATUS/200`
-        kind = said.type.partition(":")[0]
-        if kind == "response.output_text.delta" and isinstance(said.delta, str):
-            return [TextDelta(said.delta)] if said.delta else []
-        if kind in ("response.reasoning_text.delta", "response.reasoning_summary_text.delta"):
-            return [ReasoningDelta(said.delta)] if isinstance(said.delta, str) and said.delta else []
-        if kind == "response.refusal.delta":
-            return [TextDelta(said.delta, refusal=True)] if isinstance(said.delta, str) and said.delta else []
-        if kind == "response.function_call_arguments.delta":
-            return [ToolCallDelta(said.output_index, arguments=said.delta)] if isinstance(said.delta, str) else []
-        if kind == "response.custom_tool_call_input.delta":
-            return self._free_text(said.output_index, said.delta) if isinstance(said.delta, str) else []
-        return self._rest(kind, msgspec.json.decode(data))
+        kind = (said.type or frame.name).partition(":")[0]
+        if not self._begun:
+            self._begin(kind, data)
+        if kind in _DELTAS and isinstance(said.delta, str):
+            return list(self._delta(_DELTAS[kind], said, said.delta)) if said.delta else []
+        events = self._rest(kind, msgspec.json.decode(data))
+        return events if events is None else list(events)
+
+    def _begin(self, kind: str, data: bytes) -> None:
+        """A stream that is resumed in its middle says at the end what its client has from the first time."""
+        self._begun = True
+        count = pointers.count(pointers.read(data), "/sequence_number") or 0
+        self._resumed = self._said.lost = count > 1 and kind not in _BEGIN
+
+    def _delta(self, voice: str, said: _Said, words: str) -> Iterable[Event]:
+        if voice in items.CALLS:
+            free = voice == "custom_tool_call"
+            return self._requested.delta(Item(said.output_index, said.item_id, arguments=words, free=free))
+        second = said.content_index if said.summary_index is None else said.summary_index
+        self._said.add((voice, said.output_index, second), words)
+        return [_spoken(voice, words)]
 
     def _rest(self, kind: str, said: Any) -> Iterable[Event] | None:
         index = pointers.count(said, "/output_index")
@@ -89,74 +110,127 @@ class _Decoder:
             case "response.created" | "response.queued":
                 return [Start(pointers.text(said, "/response/model"), pointers.text(said, "/response/id"))]
             case "response.output_item.added":
-                return self._item(said.get("item"), index)
+                return self._added(said.get("item"), index)
+            case "response.content_part.added" | "response.reasoning_summary_part.added":
+                self._said.begin(index)
+                return []
             case "response.output_item.done":
-                return self._item_done(said.get("item"), index)
+                return self._items([(index, said.get("item"))], ITEM)
+            case "response.output_text.annotation.added":
+                return self._annotations([said.get("annotation")])
             case "error" | "response.error":
                 return [failure.read(said.get("error") or said)]
-        status = kind.removeprefix("response.")
-        if status in _FINAL:
-            return self._final(said.get("response"), status)
+        start, _, last = kind.rpartition(".")
+        if start == "response" and last in _FINAL:
+            return self._final(said.get("response"), last)
+        if last == "done" and (of := start.removeprefix("response.")):
+            return self._done(of, said, index)
         if not kind and isinstance(said, dict) and said.get("error"):
             return [failure.read(said)]
         if not kind.startswith("response.") and kind != "keepalive":
             return self._body(said)
-        return [Extension(kind, said)] if kind == "response.image_generation_call.partial_image" else []
+        return [Extension(kind, said)] if kind in _KEPT else []
 
-    def _free_text(self, index: int | None, words: str) -> Iterable[Event]:
-        """A custom tool takes free text, not JSON: a piece of it as a piece of `{"input": text}`."""
-        begun = "" if index in self._typed else '{"input":"'
-        self._typed.add(index)
-        return [ToolCallDelta(index, arguments=begun + msgspec.json.encode(words)[1:-1].decode())]
+    def _done(self, of: str, said: Any, index: int | None) -> Iterable[Event]:
+        """The end of a text, of a part or of a call's arguments, each whole."""
+        second = pointers.count(said, "/content_index", "/summary_index")
+        if isinstance(part := said.get("part"), dict):
+            return self._wholes([(index, second, part)], PART)
+        voice = _DELTAS.get(f"response.{of}.delta", "")
+        if voice in items.CALLS:
+            words, name = pointers.text(said, "/arguments", "/input"), pointers.text(said, "/name")
+            item = Item(index, pointers.text(said, "/item_id"), "", name, words, voice == "custom_tool_call")
+            return self._requested.done(item)
+        part = {"type": of, "text": pointers.text(said, "/text", "/refusal")}
+        return self._wholes([(index, second, part)], TEXT) if voice else []
 
-    def _item(self, item: Any, index: int | None) -> Iterable[Event]:
-        kind = pointers.text(item, "/type")
-        if kind in ("function_call", "custom_tool_call"):
-            self._client_side.add(index)
-            return [ToolCallDelta(index, _call_id(item), pointers.text(item, "/name"))]
+    def _added(self, item: Any, index: int | None) -> Iterable[Event]:
+        self._said.begin(index)
+        kind = items.kind_of(item)
+        if kind in items.CALLS:
+            return self._requested.added(items.call(item, index))
         if kind in ("message", "reasoning", ""):
             return []
         return [Status("server_tool", {"id": pointers.text(item, "/id"), "name": kind})]
 
-    def _item_done(self, item: Any, index: int | None) -> Iterable[Event]:
-        kind = pointers.text(item, "/type")
-        if kind not in ("function_call", "custom_tool_call"):
-            return []
-        begun: list[Event] = [] if index in self._client_side else list(self._item(item, index))
-        whole = pointers.text(item, "/arguments", "/input")
-        if index in self._typed:
-            self._typed.discard(index)
-            begun.append(ToolCallDelta(index, arguments='"}'))
-        elif kind == "custom_tool_call":
-            whole = msgspec.json.encode({"input": whole}).decode()
-        return [*begun, ToolCallEnd(index, _call_id(item), pointers.text(item, "/name"), arguments_text=whole)]
+    def _items(self, whole: list[tuple[int | None, Any]], level: int) -> Iterable[Event]:
+        """Items that are whole, with their indexes."""
+        yield from self._wholes([part for index, item in whole for part in items.parts(item, index)], level)
+        for _, item in whole:
+            yield from self._beside(item)
+        calls = [items.call(item, index) for index, item in whole if items.kind_of(item) in items.CALLS]
+        if level == ANSWER:
+            yield from () if self._resumed else self._requested.answer(calls)
+        else:
+            yield from (event for call in calls for event in self._requested.item(call))
 
-    def _final(self, response: Any, status: str) -> Iterable[Event]:
-        events: list[Event] = list(_usage(response))
+    def _wholes(self, parts: list[items.Place], level: int) -> Iterable[Event]:
+        """What was not told of parts that are whole, and what stands beside their words."""
+        voices = [items.VOICES.get(items.kind_of(part), "") for _, _, part in parts]
+        known = [((v, at, nth), items.words(part)) for v, (at, nth, part) in zip(voices, parts, strict=True) if v]
+        for (key, _), rest in zip(known, self._said.missing(known, level), strict=True):
+            if rest:
+                yield _spoken(key[0], rest)
+        for voice, (_, _, part) in zip(voices, parts, strict=True):
+            yield from self._annotations(pointers.at(part, "/annotations"))
+            if not voice and items.kind_of(part) and self._is_new(part):
+                yield Extension(items.kind_of(part), part)
+
+    def _annotations(self, found: Any) -> Iterable[Event]:
+        fresh = [items.cited(one) for one in (found if isinstance(found, list) else ()) if one and self._is_new(one)]
+        return [Extension("annotations", fresh)] if fresh else []
+
+    def _beside(self, item: Any) -> Iterable[Event]:
+        """What an item has besides words and calls: images, what a tool of the backend did, sealed reasoning."""
+        kind = items.kind_of(item)
+        if kind in ("message", *items.CALLS):
+            return
+        if kind == "reasoning":
+            sealed = pointers.text(item, "/encrypted_content")
+            item = {"id": pointers.text(item, "/id"), "encrypted_content": sealed} if sealed else {}
+            kind = "encrypted_content"
+        if isinstance(item, dict) and item.keys() - {"id", "type", "status"} and self._is_new(item):
+            yield Extension(kind, item)
+
+    def _is_new(self, said: Any) -> bool:
+        """Whether it was not told yet, under this id or another."""
+        ids = {k: v for k, v in said.items() if k in ("id", "type")} if isinstance(said, dict) else {}
+        rest = {k: v for k, v in said.items() if k not in ("id", "status")} if isinstance(said, dict) else said
+        marks = {hash(msgspec.json.encode(mark, order="sorted")) for mark in ((ids, rest) if "id" in ids else (rest,))}
+        new = not marks & self._aside and len(self._aside) < _MARKS
+        self._aside |= marks
+        return new
+
+    def _final(self, response: Any, word: str) -> Iterable[Event]:
+        """The last word, which has the whole answer once more."""
+        status = pointers.text(response, "/status")
+        status = status if status in _ENDS and (status != "completed" or word == "done") else word
+        output = pointers.at(response, "/output")
+        yield from self._items(list(enumerate(output if isinstance(output, list) else ())), ANSWER)
+        alone = "" if output else pointers.text(response, "/output_text")
+        yield from self._wholes([(None, None, {"type": "text", "text": alone})], ANSWER)
+        yield from self._requested.rest(complete=status in ("completed", "done"))
+        yield from _usage(response)
         if status == "failed":
-            return [*events, failure.read(pointers.at(response, "/error") or "the response failed")]
-        raw = pointers.text(response, "/incomplete_details/reason") or pointers.text(response, "/status") or status
-        return [*events, Finish(canonical(raw), raw), End()]
+            error = pointers.at(response, "/error") or pointers.at(response, "/status_details/error")
+            yield failure.read(error or "the response failed")
+            return
+        reason = pointers.text(response, "/incomplete_details/reason", "/status_details/reason")
+        raw = (reason if status != "cancelled" else "") or status
+        yield from (Finish(canonical(raw), raw), End())
 
     def _body(self, said: Any) -> Iterable[Event] | None:
         """A non-streamed answer."""
         if not matches(Frame(b"", b""), said) or "type" in said:
             return None
-        events: list[Event] = [Start(pointers.text(said, "/model"), pointers.text(said, "/id"))]
-        for index, item in enumerate(said["output"]):
-            content = pointers.at(item, "/content")
-            for part in content if isinstance(content, list) else ():
-                words = pointers.text(part, "/text", "/refusal")
-                if words and pointers.text(item, "/type") == "reasoning":
-                    events.append(ReasoningDelta(words))
-                elif words:
-                    events.append(TextDelta(words, refusal=pointers.text(part, "/type") == "refusal"))
-            events += [*self._item(item, index), *self._item_done(item, index)]
-        return [*events, *self._final(said, pointers.text(said, "/status"))]
+        start = Start(pointers.text(said, "/model"), pointers.text(said, "/id"))
+        return [start, *self._final(said, pointers.text(said, "/status"))]
 
 
-def _call_id(item: Any) -> str:
-    return pointers.text(item, "/call_id", "/id")
+def _spoken(voice: str, words: str) -> Event:
+    if voice in ("text", "refusal"):
+        return TextDelta(words, refusal=voice == "refusal")
+    return ReasoningDelta(words)
 
 
 def _usage(response: Any) -> list[Any]:

@@ -83,7 +83,7 @@ def serve(
     except Invalid as error:
         raise click.ClickException(str(error)) from None
     except OSError as error:
-        raise click.ClickException(f"cannot listen: {error.strerror or error}; see --listen and --admin") from None
+        raise click.ClickException(f"cannot listen on {error.strerror or error}; see --listen and --admin") from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
 

@@ -272,7 +272,7 @@ def test_serve_on_an_address_in_use_says_so() -> None:
         command = [sys.executable, "-m", "sidecar", "serve", "--listen", taken, "--admin", "127.0.0.1:0"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=30)
         assert done.returncode == 1
-        assert "Error: cannot listen: Address already in use; see --listen and --admin" in done.stderr
+        assert f"Error: cannot listen on {taken}: Address already in use; see --listen and --admin" in done.stderr
         assert "Traceback" not in done.stderr
 
 

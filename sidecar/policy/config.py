@@ -67,6 +67,14 @@ class Timeouts(msgspec.Struct, frozen=True):
     total: Annotated[Duration, _is("For the whole answer.")] = 0.0
 
 
+class Limits(msgspec.Struct, frozen=True):
+    """How much of anything there may be."""
+
+    frame_bytes: Annotated[
+        int, _size("Of a backend's frame, an image in one line included; larger ones cannot be read.", 1 << 30)
+    ] = 64 << 20
+
+
 class Cors(msgspec.Struct, frozen=True):
     """What browsers on other origins may read; without origins the backend's own CORS headers stand."""
 
@@ -118,6 +126,11 @@ class Policy(msgspec.Struct, frozen=True):
     padding: Annotated[Padding, _is("First bytes for clients that buffer.")] = Padding()
     headers: Annotated[Literal["on", "off"], _is("The headers that keep proxies from buffering.")] = "on"
     timeouts: Annotated[Timeouts, _is("Patience with the backend.")] = Timeouts()
+    limits: Annotated[Limits, _is("How much of anything there may be.")] = Limits()
+    redirects: Annotated[
+        Literal["rewrite", "keep"],
+        _is("A Location of the backend's own address: rewrite: it becomes the client's; keep: it stays."),
+    ] = "rewrite"
     usage: Annotated[
         Literal["off", "ask"], _is("ask: the backend is asked to count tokens where an OpenAI request does not.")
     ] = "off"

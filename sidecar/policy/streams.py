@@ -1,5 +1,6 @@
 """What is a stream, and in which format it leaves. Everything here reads headers and a few words of the body."""
 
+import re
 from collections.abc import Container, Iterable
 from urllib.parse import unquote
 
@@ -24,6 +25,10 @@ _STREAMS = (
     "application/stream+json",
     "application/vnd.amazon.eventstream",
 )
+
+
+_LINES = re.compile(r"application/(?:x-)?(?:nd-?json|json-?l|json-?lines|json-seq|json-stream|octet-stream)")
+"""What a stream may come as, where one was asked for: FastAPI's JSON lines are `application/jsonl`."""
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -93,7 +98,15 @@ def is_stream_answer(status: int, content_type: str, asked: bool) -> bool:
     kind = content_type.partition(";")[0].strip().lower()
     if kind in _STREAMS:
         return True
-    return asked and (not kind or kind.startswith("text/") or kind == "application/json" or kind.endswith("+json"))
+    text = not kind or kind.startswith("text/") or kind == "application/json" or kind.endswith(("+json", "+json-seq"))
+    return asked and (text or _LINES.fullmatch(kind) is not None)
+
+
+def takes_json(method: str, accept: str) -> bool:
+    """Whether a client that would take a stream would as well take a document, and asked for neither: a GET says no
+    more of that than its Accept."""
+    kinds = [kind.partition(";")[0].strip().lower() for kind in accept.split(",")]
+    return method == "GET" and any(kind in ("application/json", "*/*", "application/*") for kind in kinds)
 
 
 def untouchable(names: Container[bytes], asked: Asked) -> bool:

@@ -15,7 +15,7 @@ from sidecar.proxy.reply import Reply
 from sidecar.proxy.request import ClientLeft, Request
 from sidecar.proxy.upstream import Answer, Backend, Body, Failure
 from sidecar.proxy.vigil import Interrupted, Vigil
-from sidecar.stream import failure
+from sidecar.stream import dialects, failure
 from sidecar.stream.events import Error
 from sidecar.telemetry import log
 from sidecar.telemetry.life import Life
@@ -91,6 +91,9 @@ class Exchange:
         async with aclosing(answer):
             self._patience.headed = True
             self._life.head(answer.status, self._clock())
+            if self._policy.redirects == "rewrite":
+                upstream, scope = self._backend.upstream, request.scope
+                answer.headers = headers.located(answer.headers, upstream.url, self._backend.authority, scope)
             await self._answer(answer)
 
     def _body(self) -> Body:
@@ -107,7 +110,10 @@ class Exchange:
         request = self._request
         ours = request.method != "HEAD" and self._policy.stream != "off"
         ours = ours and not streams.untouchable(request.first, request.asked)
-        is_stream = ours and streams.is_stream_answer(answer.status, kind, self._reply.asked)
+        asked = self._reply.asked and not streams.takes_json(request.method, request.header(b"accept"))
+        is_stream = ours and streams.is_stream_answer(answer.status, kind, asked)
+        # what was opened as a stream is one, whatever type its answer has
+        is_stream = is_stream or (self._downstream.started and ours and 200 <= answer.status < 300)
         readable = upstream.decoded(answer) if is_stream else None
         if readable:
             await self._stream(readable, kind.lower().startswith("text/event-stream"))
@@ -123,16 +129,31 @@ class Exchange:
         reply = self._reply
         if self._downstream.started and not reply.wire.normalises and not event_stream:
             if reply.dialect != "openai-chat":
-                raise Failure("malformed", "the answer was opened as an event stream, and the backend's is none")
+                await self._retold(answer)
+                return
             reply.speak("openai")
         reply.begin(answer, event_stream)
         self._patience.stream = True
-        think = self._policy.think == "split"
-        self._relay = Relay(self._backend.upstream, event_stream, think, reply, self._patience, self._life, self._clock)
+        self._relay = Relay(
+            self._backend.upstream, event_stream, self._policy, reply, self._patience, self._life, self._clock
+        )
         self._life.streaming()
         if not reply.asked:
             self._vigil.look()  # nobody has waited for a first token until now
         await self._relay.run(answer)
+
+    async def _retold(self, answer: Answer) -> None:
+        """The answer was opened as a stream of a format that cannot be written from events, and came whole."""
+        body = bytearray()
+        while chunk := await answer.read():
+            body += chunk
+            if len(body) > self._policy.limits.frame_bytes:
+                raise Failure("malformed", "the answer was opened as a stream, and is too long to be told as one")
+        if told := dialects.retold(self._reply.dialect, bytes(body)):
+            await self._reply.finish("completed", told)
+            return
+        await self._reply.write(b"".join(b"data: " + line + b"\n\n" for line in body.splitlines() if line.strip()))
+        raise Failure("malformed", "the answer was opened as an event stream, and the backend's is none")
 
     async def _in_band(self, answer: Answer) -> None:
         """The answer was opened as a stream before the backend refused: its error is said in the stream."""

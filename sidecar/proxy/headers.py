@@ -20,6 +20,8 @@ _UNBUFFERED = {
     b"x-content-type-options": b"nosniff",
     b"connection": b"keep-alive",
 }
+_PLACES = (b"location", b"content-location")
+_PORTS = {b"http": b":80", b"https": b":443"}
 _LISTS = {
     b"vary": b"Accept, X-Stream-Format",
     b"access-control-expose-headers": b"X-Stream-Format, X-Stream-Id, X-Request-Id",
@@ -143,6 +145,30 @@ def on_stream(
         ours[name] = _joined([value for of, value in lists if of == name] + [ours[name]])
     kept = [header for header in given if header[0] not in ours and header[0] not in _NOT_ON_STREAMS]
     return [*kept, *ours.items()]
+
+
+def located(answer: list[Header], url: str, authority: bytes, scope: Any) -> list[Header]:
+    """The answer's headers, in which a Location of the backend's own address is one of the address that the client
+    called; by `url` and by `authority`, its Host."""
+    if not any(name in _PLACES for name, _ in answer):
+        return answer
+    scheme, _, place = url.rstrip("/").encode().partition(b"://")
+    scheme = scheme if scheme == b"https" else b"http"
+    given = dict(reversed(scope["headers"]))
+    client = given.get(b"x-forwarded-host") or given.get(b"host", b"")
+    if not client:
+        return answer
+    called = given.get(b"x-forwarded-proto", scope["scheme"].encode()) + b"://" + client
+    own = {scheme + b"://" + each for host in (place, authority) for each in (host, host.removesuffix(_PORTS[scheme]))}
+    return [(name, _moved(value, own, called) if name in _PLACES else value) for name, value in answer]
+
+
+def _moved(value: bytes, own: set[bytes], called: bytes) -> bytes:
+    for address in own:
+        rest = value[len(address) :]
+        if value[: len(address)].lower() == address.lower() and rest[:1] in (b"", b"/", b"?", b"#"):
+            return called + rest
+    return value
 
 
 def _under(given: list[Header], own: list[Header]) -> list[Header]:

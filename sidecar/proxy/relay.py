@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from sidecar.policy import outcome, streams
-from sidecar.policy.config import Upstream
+from sidecar.policy.config import Policy, Upstream
 from sidecar.policy.patience import Patience
 from sidecar.proxy import headers, upstream
 from sidecar.proxy.reply import Reply
@@ -33,13 +33,20 @@ class Relay:
         self,
         source: Upstream,
         event_stream: bool,
-        think: bool,
+        policy: Policy,
         reply: Reply,
         patience: Patience,
         life: Life,
         clock: Callable[[], float],
     ) -> None:
-        self.parser = StreamParser(source.dialect, event_stream, shape=source.pointers, think=think)
+        self.parser = StreamParser(
+            source.dialect,
+            event_stream,
+            shape=source.pointers,
+            think=policy.think == "split",
+            max_frame=policy.limits.frame_bytes,
+        )
+        self.parser.lenient = not reply.wire.normalises
         self._reply = reply
         self._patience = patience
         self._life = life
@@ -48,7 +55,9 @@ class Relay:
         self._events: list[Event] = []  # what waits until the format is known
         self._frames: list[Frame] = []
         self._held: Callable[[], Awaitable[None]] | None = None
+        self._early = bytearray()  # what came before the answer was started, in case that it passes as it is
         self._unread: bytearray | None = None
+        self._failed = False
 
     async def run(self, answer: Answer) -> None:
         """All of it, to the last word. Raises Failure where the backend failed otherwise than by breaking off."""
@@ -56,7 +65,7 @@ class Relay:
         if self._unread is not None:
             self._patience.stream = False
             await self._reply.as_it_is(answer, bytes(self._unread))
-            self._reply.outcome = "sidecar_error"
+            self._reply.outcome = "sidecar_error" if self._failed else self._reply.outcome
             return
         if not self._reply.downstream.finished:
             await self.end(clean)
@@ -87,7 +96,7 @@ class Relay:
         parser, life, clock, patience = self.parser, self._life, self._clock, self._patience
         downstream = self._reply.downstream
 
-        early = bytearray()  # what came before the answer was started, in case that nothing can be made of it
+        early = self._early
 
         def take(chunk: bytes) -> bool:
             try:
@@ -121,6 +130,9 @@ class Relay:
 
     def _hear(self, events: list[Event], frames: list[Frame]) -> tuple[bytes, Event | None]:
         """What these say to the client, and the last word where it ends the answer."""
+        if not self._reply.downstream.started and _is_mcp(frames):
+            self._unread, self._life.format = self._early, "passthrough"
+            return b"", None
         if self._reply.auto and not self._known(events, frames):
             return b"", None
         if self._frames:
@@ -156,7 +168,7 @@ class Relay:
         if self._reply.downstream.started or len(early) > MAX_EARLY or coded:
             raise error
         log.failed("fell_back", error, stream=self._life.stream_id)
-        self._unread = early
+        self._unread, self._failed = early, True
         self._life.format = "passthrough"
         self._reply.streaming = self._reply.can_open = False
 
@@ -197,6 +209,7 @@ class Relay:
             return False
         self._reply.settle(dialect, spoken)
         self._encode = self._reply.wire.encode
+        self.parser.lenient = not self._reply.wire.normalises
         return True
 
     def _recognise(self) -> None:
@@ -219,3 +232,10 @@ class Relay:
     def _whole(self) -> str:
         """The outcome of a stream that has said its last word."""
         return outcome.of_finish(self.parser.finish_reason)
+
+
+def _is_mcp(frames: list[Frame]) -> bool:
+    """Whether this is MCP's older transport, which begins by saying where to post to, and then waits for as long as its
+    client does: no answer of a model."""
+    first = next((frame for frame in frames if frame.data is not None), None)
+    return first is not None and first.name == "endpoint" and (first.data or b"").startswith((b"/", b"http"))

@@ -32,8 +32,12 @@ def listen(address: str) -> socket.socket:
     ):
         if hasattr(socket, option):
             sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
-    sock.bind((host, int(port)))
-    sock.listen(2048)
+    try:
+        sock.bind((host, int(port)))
+        sock.listen(2048)
+    except OSError as error:
+        sock.close()
+        raise OSError(error.errno, f"{address}: {error.strerror or error}") from None
     return sock
 
 

@@ -7,7 +7,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from sidecar.policy.config import Timeouts, Upstream
-from sidecar.proxy import headers
 from sidecar.proxy.answer import Answer as Answer
 from sidecar.proxy.answer import Body as Body
 from sidecar.proxy.answer import Failure as Failure
@@ -59,36 +58,82 @@ _BURST = 256 << 10
 
 
 class Inflated(Answer):
-    """An answer whose body came compressed although it was asked not to be: the same, plain."""
+    """An answer that says it is compressed although it was asked not to be: the same, plain. One that is not what it
+    says passes as it is; a gzip body may have many members, as of servers that compress each chunk by itself."""
 
     def __init__(self, answer: Answer) -> None:
         self._answer = answer
         self.status = answer.status
         self.headers = answer.headers
-        self._inflate = zlib.decompressobj(wbits=47)  # gzip or zlib, by its header
+        self._left = b""  # read, and not inflated yet
+        self._inflate: Any = None  # of the member that is being read
+        self._members = 0
+        self._plain = False
 
     async def read(self) -> bytes:
-        while chunk := self._inflate.unconsumed_tail or await self._answer.read():
-            try:
-                # a little of it may be very much when it is inflated
-                if plain := self._inflate.decompress(chunk, _BURST):
-                    return plain
-            except zlib.error as error:
-                raise Failure("malformed", f"the backend's compressed answer is broken: {error}") from error
-        if not self._inflate.eof:
+        while True:
+            if not self._left or (not self._inflate and not self._plain and len(self._left) < 2):
+                more = await self._answer.read()
+                if not more:
+                    return self._end()
+                self._left += more
+            if plain := self._next():
+                return plain
+
+    def _next(self) -> bytes:
+        """What can be told of what was read; empty where there is nothing yet."""
+        if not self._inflate and not self._plain:
+            if len(self._left) < 2:
+                return b""
+            self._begin()
+        if self._plain:
+            left, self._left = self._left, b""
+            return left
+        if not self._inflate:
+            return b""
+        try:
+            # a little of it may be very much when it is inflated
+            plain: bytes = self._inflate.decompress(self._left, _BURST)
+        except zlib.error as error:
+            raise Failure("malformed", f"the backend's compressed answer is broken: {error}") from error
+        self._left = self._inflate.unconsumed_tail
+        if self._inflate.eof:
+            self._left, self._inflate = self._inflate.unused_data, None
+        return plain
+
+    def _begin(self) -> None:
+        """The next member, by its first two bytes; what follows the last one and is none, is nothing."""
+        first = int.from_bytes(self._left[:2], "big")
+        if first == 0x1F8B or (self._left[0] & 0x0F == 8 and first % 31 == 0):
+            self._inflate = zlib.decompressobj(wbits=47)  # gzip or zlib, by its header
+            self._members += 1
+        elif self._members:
+            self._left = b""
+        else:
+            self._plain = True
+
+    def _end(self) -> bytes:
+        if self._inflate:
             raise Failure("truncated", "the backend's compressed answer broke off")
-        return b""
+        left, self._left = (b"", b"") if self._members else (self._left, b"")
+        return left
 
     async def aclose(self) -> None:
         await self._answer.aclose()
 
 
+_NOTHING = frozenset(("", "identity", "none", "utf-8", "utf8", "binary", "chunked"))
+"""What servers write where a content coding stands and encodes nothing."""
+
+
 def decoded(answer: Answer) -> Answer | None:
     """The answer with a body that can be read; None where its content coding is not known."""
-    coding = headers.get(answer.headers, b"content-encoding").strip().lower()
-    if coding in ("", "identity"):
+    said = (value.decode("latin-1") for name, value in answer.headers if name == b"content-encoding")
+    codings = [word for word in (word.strip().lower() for value in said for word in value.split(",")) if word]
+    codings = [word for word in codings if word not in _NOTHING]
+    if not codings:
         return answer
-    return Inflated(answer) if coding in ("gzip", "x-gzip", "deflate") else None
+    return Inflated(answer) if len(codings) == 1 and codings[0] in ("gzip", "x-gzip", "deflate") else None
 
 
 async def let_go(answer: Answer) -> None:

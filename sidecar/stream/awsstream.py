@@ -19,6 +19,8 @@ _BYTES = 6
 class EventStream:
     """The framing. After a checksum that does not fit nothing can be told apart: the rest is only passed on."""
 
+    limit = 0  # bytes of a message; 0: MAX_FRAME
+
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._handed = 0
@@ -50,7 +52,7 @@ class EventStream:
         total, headers, checksum = _PRELUDE.unpack_from(self._buffer)
         if zlib.crc32(self._buffer[:8]) != checksum:
             frames.append(self._fault("a message whose prelude has a wrong checksum"))
-        elif not 16 + headers <= total <= MAX_FRAME:
+        elif not 16 + headers <= total <= (self.limit or MAX_FRAME):
             frames.append(self._fault(f"a message of {total} bytes with {headers} bytes of headers"))
         else:
             return int(total)

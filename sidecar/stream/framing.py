@@ -9,8 +9,9 @@ from typing import Protocol
 
 import msgspec
 
-MAX_FRAME = 16 << 20
-"""Bytes of one frame that are kept to be decoded. Images arrive as one `data:` line of several megabytes."""
+MAX_FRAME = 64 << 20
+"""Bytes of one frame that are kept to be decoded, unless a framing is told otherwise by its `limit`. Images arrive as
+one `data:` line of up to 40 megabytes."""
 
 TAIL_BYTES = 64 << 10
 """An unfinished frame is handed on in pieces beyond this, so that passing bytes through never waits for its end."""
@@ -38,6 +39,8 @@ class Frame(msgspec.Struct, gc=False):
 class Framing(Protocol):
     """What a framing can do. Neither method raises: a fault is a frame's."""
 
+    limit: int
+
     def feed(self, chunk: bytes) -> list[Frame]: ...
 
     def eof(self) -> list[Frame]: ...
@@ -46,6 +49,7 @@ class Framing(Protocol):
 class Delimited:
     """Frames that end at a delimiter: the buffer, its bound, and the pieces of an unfinished frame."""
 
+    limit = 0  # bytes of a frame; 0: MAX_FRAME
     _overlap = 0  # how far a delimiter may reach back over a cut
 
     def __init__(self) -> None:
@@ -86,8 +90,9 @@ class Delimited:
     def _cut(self, block: bytes) -> Frame:
         handed, lost = self._handed, self._lost
         self._handed = self._scanned = self._lost = 0
-        if lost or len(block) > MAX_FRAME:
-            return Frame(None, block[handed:], fault=f"a frame of {lost + len(block)} bytes, more than {MAX_FRAME}")
+        most = self.limit or MAX_FRAME
+        if lost or len(block) > most:
+            return Frame(None, block[handed:], fault=f"a frame of {lost + len(block)} bytes, more than {most}")
         frame = self._frame(block)
         if handed:
             frame.raw = block[handed:]
@@ -100,7 +105,7 @@ class Delimited:
             return []
         piece = Frame(None, bytes(self._tail[self._handed :]), whole=False)
         self._handed = size
-        if size > MAX_FRAME:
+        if size > (self.limit or MAX_FRAME):
             keep = self._tail[-self._overlap :] if self._overlap else b""
             self._lost += size - len(keep)
             self._tail[:] = keep
@@ -140,6 +145,8 @@ class NDJSON(Delimited):
 
 class Text:
     """No framing at all: every piece of bytes is a frame, cut where UTF-8 allows."""
+
+    limit = 0
 
     def __init__(self) -> None:
         self._rest = b""

@@ -52,10 +52,12 @@ Parsed = tuple[list[Event], list[Frame]]
 
 class StreamParser:
     """One answer. `dialect` is a name or `auto`; `event_stream` what the content type says, a hint only; `shape` the
-    description of a dialect without code; `think` splits reasoning off where it is written into the text.
+    description of a dialect without code; `think` splits reasoning off where it is written into the text; `max_frame`
+    is the length of a frame in bytes beyond which it is not decoded, 0 for the usual one.
 
     `dialect` becomes the recognised name; `done` is True after the last word; `finished` when every choice said
-    why it finished, so that nothing but bookkeeping is missing; `finish_reason` is choice 0's, known at the end.
+    why it finished, so that nothing but bookkeeping is missing; `finish_reason` is choice 0's, known at the end. While
+    it is `lenient`, a frame that cannot be read is no fault: the client gets its bytes.
     """
 
     def __init__(
@@ -65,12 +67,16 @@ class StreamParser:
         parse: Parse = msgspec.json.decode,
         shape: Shape | None = None,
         think: bool = False,
+        max_frame: int = 0,
     ) -> None:
         dialect = "custom" if shape else dialect
         self.done = False
         self.finish_reason = ""
         self._parse = parse
+        self.lenient = False
         self._framing = framing(dialect, event_stream)
+        self._framing.limit = max_frame
+        self._blind = False  # a frame was passed that could not be read
         self._reader = Reader(dialect, self._framing, shape)
         self._thoughts = Thoughts() if think else None
         self._refrain = None if think else Refrain()
@@ -147,7 +153,7 @@ class StreamParser:
         return events, frames
 
     def _close(self, clean: bool, events: list[Event]) -> None:
-        told = self.finished and (clean or not self._early)
+        told = (self.finished and (clean or not self._early)) or (self._blind and clean)
         if told or (clean and (self._reader.plain or (self._started and dialects.ends_open(self.dialect)))):
             self._emit(End(), events)
         else:
@@ -158,7 +164,9 @@ class StreamParser:
         if self.done:
             return
         if frame.fault:
-            self._emit(Error("malformed", f"the backend sent {frame.fault}"), events)
+            self._blind = True
+            if not self.lenient:
+                self._emit(Error("malformed", f"the backend sent {frame.fault}"), events)
             return
         self._event_id = self._event_id or bool(frame.id)
         self._frame_began = len(events)

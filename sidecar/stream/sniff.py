@@ -30,6 +30,7 @@ class Sniff:
         self._unframed: type[SSE | Text] = Text if text else SSE
         self._head = b""
         self.chosen: Framing | None = None
+        self.limit = 0
 
     def feed(self, chunk: bytes) -> list[Frame]:
         if self.chosen:
@@ -38,6 +39,7 @@ class Sniff:
         self.chosen = self._choose(self._head)
         if not self.chosen:
             return []
+        self.chosen.limit = self.limit
         head, self._head = self._head, b""
         return self.chosen.feed(head)
 
@@ -45,6 +47,7 @@ class Sniff:
         frames: list[Frame] = []
         if not self.chosen:
             self.chosen = self._cut_short(self._head)
+            self.chosen.limit = self.limit
             frames = self.chosen.feed(self._head)
         return frames + self.chosen.eof()
 

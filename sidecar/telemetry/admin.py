@@ -4,6 +4,7 @@ It answers while the data loop is busy or stuck; that is its purpose. It takes n
 """
 
 import asyncio
+import os
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -79,7 +80,10 @@ class AdminServer:
         host, _, port = self._listen.rpartition(":")
         host = host.strip("[]")
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listener = socket.create_server((host, int(port)), family=family)
+        try:
+            listener = socket.create_server((host, int(port)), family=family)
+        except OSError as error:
+            raise OSError(error.errno, f"{self._listen}: {os.strerror(error.errno or 0)}") from None
         self.port = listener.getsockname()[1]
         self._thread = Thread(target=self._serve, args=(listener,), name="admin", daemon=True)
         self._thread.start()

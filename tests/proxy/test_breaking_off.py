@@ -286,7 +286,7 @@ async def test_a_broken_chunk_of_a_stream() -> None:
 
 async def test_broken_compression_is_malformed() -> None:
     async def script(talk: Talk) -> None:
-        await talk.send(answer(b"hello", "text/event-stream", "Content-Encoding: gzip"))
+        await talk.send(answer(b"\x1f\x8bhello", "text/event-stream", "Content-Encoding: gzip"))
 
     async with House(script) as house:
         reply = await house.ask(ask(path=CHAT))

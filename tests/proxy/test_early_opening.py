@@ -2,12 +2,15 @@
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
 
+from sidecar.stream.events import End, ToolCallEnd
 from tests.proxy import speech
 from tests.proxy.silence import PING, WAITING, WHOLE, after, events, opened
 from tests.proxy.speech import OPENAI, WORDS, ask, sse
+from tests.stream.reading import read
 from tests.wire.backend import Talk
 from tests.wire.house import SECRET, House
 from tests.wire.message import answer, chunk, head, request
@@ -95,7 +98,43 @@ async def test_a_json_answer_after_the_opening_becomes_a_stream() -> None:
     _, reply = await opened(config, ask(), PING, answer(json.dumps(said).encode()))
     assert reply.body.replace(PING, b"").endswith(b"\n\ndata: [DONE]\n\n") and b'"content":"Hi"' in reply.body
     _, reply = await opened(config, ask(path="/v1/messages"), b"event: ping", answer(json.dumps(said).encode()))
-    assert b"event: error" in reply.body
+    assert b"event: error" in reply.body and b"chat.completion" in reply.body and not reply.whole
+
+
+MESSAGE = {
+    "type": "message",
+    "id": "msg_1",
+    "role": "assistant",
+    "model": "m",
+    "content": [{"type": "text", "text": "Hi"}, {"type": "tool_use", "id": "t", "name": "f", "input": {"at": 1}}],
+    "stop_reason": "tool_use",
+    "usage": {"input_tokens": 3, "output_tokens": 2},
+}
+RESPONSE = {
+    "id": "resp_1",
+    "object": "response",
+    "model": "m",
+    "status": "completed",
+    "output": [{"type": "message", "content": [{"type": "output_text", "text": "Hi"}]}],
+}
+CANDIDATE = {"candidates": [{"content": {"parts": [{"text": "Hi"}]}, "finishReason": "STOP"}], "modelVersion": "m"}
+
+
+@pytest.mark.parametrize(
+    ("path", "ping", "said"),
+    [
+        ("/v1/messages", b"event: ping", MESSAGE),
+        ("/v1/responses", PING, RESPONSE),
+        ("/v1beta/models/m:streamGenerateContent?alt=sse", b'data: {"candidates"', CANDIDATE),
+    ],
+)
+async def test_a_whole_answer_after_the_opening_is_told_as_its_own_stream(path: str, ping: bytes, said: Any) -> None:
+    config = "defaults: { ping: 20ms, format: passthrough }"
+    _, reply = await opened(config, ask(path=path), ping, answer(json.dumps(said).encode()))
+    told, whole = read(reply.body, event_stream=True), read(json.dumps(said).encode())
+    assert reply.whole and told.text == "Hi" and isinstance(told.events[-1], End)
+    calls = [[(e.name, e.arguments) for e in each.events if isinstance(e, ToolCallEnd)] for each in (told, whole)]
+    assert calls[0] == calls[1]
 
 
 async def test_other_answers_after_the_opening() -> None:

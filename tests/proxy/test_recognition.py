@@ -1,5 +1,6 @@
 """What is a stream, and in which format it leaves."""
 
+import asyncio
 import gzip
 import json
 import zlib
@@ -45,7 +46,7 @@ STREAM_REQUESTS = [
     asking("POST", "/api/chat", b'{"model":"m"}'),
     asking("POST", "/api/generate", b'{"model":"m","stream":true}'),
     asking("GET", "/events", None, "Accept: text/event-stream"),
-    asking("GET", "/events", None, "Accept: application/json, Text/Event-Stream;q=0.5"),
+    asking("GET", "/events", None, "Accept: Text/Event-Stream;q=0.5"),
 ]
 
 OTHER_REQUESTS = [
@@ -71,6 +72,13 @@ async def test_requests_for_a_stream(asked: bytes) -> None:
         assert reply.get("content-type") == "text/event-stream; charset=utf-8"
         assert speech.complete(reply)["final_response"] == "Hi"
         assert house.backend.talks[0].asked.get("accept-encoding") == "identity"
+
+
+@pytest.mark.parametrize("accept", ["application/json, Text/Event-Stream;q=0.5", "text/event-stream, */*"])
+async def test_a_get_that_takes_both_keeps_its_json(accept: str) -> None:
+    async with House(says(WHOLE, kind="application/json")) as house:
+        reply = await house.ask(asking("GET", "/events", None, f"Accept: {accept}"))
+        assert (reply.body, reply.get("content-type")) == (WHOLE, "application/json")
 
 
 @pytest.mark.parametrize("asked", OTHER_REQUESTS)
@@ -102,11 +110,51 @@ async def test_answers_that_are_streams_because_one_was_asked_for(kind: str) -> 
         assert (await house.ask(request("GET", "/x"))).body == b"just words"
 
 
-@pytest.mark.parametrize("kind", ["audio/mpeg", "image/png", "application/octet-stream", "application/pdf"])
+@pytest.mark.parametrize("kind", ["audio/mpeg", "image/png", "application/pdf"])
 async def test_answers_that_are_no_streams_whatever_was_asked(kind: str) -> None:
     async with House(says(b"\x00\xff" * 9, kind=kind)) as house:
         reply = await house.ask(ask())
         assert (reply.body, reply.get("content-type"), reply.get("x-accel-buffering")) == (b"\x00\xff" * 9, kind, "")
+
+
+LINES = [
+    *("application/jsonl", "application/ndjson", "application/x-jsonlines", "application/jsonlines"),
+    *("application/json-seq", "application/octet-stream", "application/x-jsonl; charset=utf-8"),
+]
+
+
+@pytest.mark.parametrize("kind", LINES)
+async def test_lines_of_any_type_are_a_stream_that_was_asked_for(kind: str) -> None:
+    async with House(says(b'{"chunk":"Low"}\n', b'{"chunk":" tide"}\n{"done":true}\n', kind=kind)) as house:
+        assert speech.complete(await house.ask(ask()))["final_response"] == "Low tide"
+        assert (await house.ask(request("GET", "/x"))).get("content-type") == kind
+
+
+MCP = b"event: endpoint\ndata: /messages?session=7\n\n"
+
+
+@pytest.mark.parametrize("format", ["envelope-v1", "auto", "openai", "passthrough"])
+async def test_mcp_s_older_transport_passes_untouched(format: str) -> None:
+    """It waits for as long as its client does, which no timeout of an answer may end."""
+    told = b'event: message\ndata: {"jsonrpc":"2.0","id":1,"result":{}}\n\n'
+    go = asyncio.Event()
+
+    async def script(talk: Talk) -> None:
+        await talk.stream(MCP)
+        await go.wait()
+        await talk.send(chunk(told) + END)
+
+    patience = "timeouts: { first_token: 50ms, idle: 50ms }, ping: 20ms"
+    async with House(script, f"defaults: {{ format: {format}, {patience} }}") as house, house.client() as client:
+        await client.send(asking("GET", "/sse", None, "Accept: text/event-stream"))
+        await client.until(MCP)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await client.more()
+        go.set()
+        reply = await client.reply()
+        assert (reply.body, reply.get("x-stream-format")) == (MCP + told, "")
+        assert (await house.told())["outcome"] == "completed"
 
 
 RPC = [

@@ -153,6 +153,12 @@ def bears_comments(name: str) -> bool:
     return name not in ORDER or getattr(load(name), "COMMENTS", True)
 
 
+def retold(name: str, body: bytes) -> bytes:
+    """A whole answer as the dialect's own stream says it; empty where it is none of the dialect's."""
+    retell = getattr(load(name), "retold", None) if name in ORDER else None
+    return bytes(retell(body)) if retell else b""
+
+
 def error_frame(name: str, error: Error, so_far: SoFar) -> bytes:
     """The dialect's own way to say that a stream which said this failed; empty where it has none."""
     make = getattr(load(name), "error_frame", None) if name in ORDER else None

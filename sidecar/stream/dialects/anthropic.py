@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from sidecar.stream import failure
+from sidecar.stream import failure, pointers
 from sidecar.stream.dialects import Decode
 from sidecar.stream.events import (
     End,
@@ -204,3 +204,33 @@ def error_frame(error: Error, so_far: SoFar) -> bytes:
     body = {"type": "error", "error": {"type": "overloaded_error" if error.code == "OVERLOADED" else kind}}
     body["error"]["message"] = error.message  # type: ignore[index]
     return b"event: error\ndata: " + msgspec.json.encode(body) + b"\n\n"
+
+
+def retold(body: bytes) -> bytes:
+    """A whole message as the events of its stream: each block begins empty, says all that it has, and stops."""
+    said = pointers.read(body)
+    if pointers.text(said, "/type") != "message":
+        return b""
+    start = {**said, "content": [], "stop_reason": None, "stop_sequence": None}
+    events: list[dict[str, Any]] = [{"type": "message_start", "message": start}]
+    for index, block in enumerate(said.get("content") or ()):
+        empty, delta = _begun(block)
+        events.append({"type": "content_block_start", "index": index, "content_block": empty})
+        events += [{"type": "content_block_delta", "index": index, "delta": delta}] if delta else []
+        events.append({"type": "content_block_stop", "index": index})
+    why = {key: said.get(key) for key in ("stop_reason", "stop_sequence")}
+    events.append({"type": "message_delta", "delta": why, "usage": said.get("usage") or {"output_tokens": 0}})
+    events.append({"type": "message_stop"})
+    lines = (f"event: {event['type']}\ndata: {msgspec.json.encode(event).decode()}\n\n" for event in events)
+    return "".join(lines).encode()
+
+
+def _begun(block: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """A block without its content, and the delta that brings it; of a kind without deltas all at once."""
+    match block.get("type"):
+        case "text" | "thinking" as kind:
+            return {**block, kind: ""}, {"type": f"{kind}_delta", kind: block.get(kind, "")}
+        case "tool_use":
+            whole = msgspec.json.encode(block.get("input")).decode()
+            return {**block, "input": {}}, {"type": "input_json_delta", "partial_json": whole}
+    return block, None

@@ -267,3 +267,16 @@ def error_frame(error: Error, so_far: SoFar) -> bytes:
 
 def _framed(said: dict[str, Any]) -> bytes:
     return b"event: %b\ndata: %b\n\n" % (said["type"].encode(), msgspec.json.encode(said))
+
+
+def retold(body: bytes) -> bytes:
+    """A whole answer stands in the events that begin and end a stream."""
+    said = pointers.read(body)
+    if not matches(Frame(body, body), said) or "type" in said:
+        return b""
+    status = pointers.text(said, "/status") or "completed"
+    opened = {**said, "status": "in_progress", "output": []}
+    begun = {"type": "response.created", "sequence_number": 0, "response": opened}
+    ended = {"type": f"response.{status}", "sequence_number": 1, "response": said}
+    events = ((each["type"], msgspec.json.encode(each).decode()) for each in (begun, ended))
+    return "".join(f"event: {name}\ndata: {data}\n\n" for name, data in events).encode()

@@ -91,7 +91,7 @@ class Requested:
     def delta(self, said: Item) -> Iterable[Event]:
         """A piece of its arguments."""
         call = self._meant(said)
-        return [] if call.ended else [call.add(said.arguments)]
+        return [] if call.ended or call.closed else [call.add(said.arguments)]
 
     def done(self, said: Item) -> Iterable[Event]:
         """Its arguments are whole."""

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from sidecar.stream.events import Event, ReasoningDelta, TextDelta, ToolCallEnd
-from sidecar.stream.said import ANSWER, ITEM, PART, TEXT
+from sidecar.stream.parser import StreamParser
+from sidecar.stream.said import ANSWER, ITEM, MAX_PARTS, MAX_SAID, PART, PENDING, TEXT, Said
 from tests.stream.reading import Reading, by, read
 
 COUNT = int(os.environ.get("SIDECAR_MUTATIONS", "200"))
@@ -191,3 +192,77 @@ def test_what_is_said_anywhere_is_told_once(seed: int, even: bool) -> None:
     for reading in (read(frames, event_stream=True), read(body), read(by(5, body), "openai-responses")):
         assert heard(reading) == stream.expected, body.decode()
         assert sorted(called(reading.events)) == stream.calls(), body.decode()
+
+
+def frame(kind: str, **said: Any) -> bytes:
+    return f"event: {kind}\ndata: {json.dumps({'type': kind, **said})}\n\n".encode()
+
+
+def delta(words: str) -> bytes:
+    return frame("response.output_text.delta", output_index=0, content_index=0, delta=words)
+
+
+def test_words_that_only_the_refrain_read_are_known_at_the_end() -> None:
+    words = [f"w{number} " for number in range(3 * PENDING)]
+    parser, text = StreamParser(event_stream=True), ""
+    for chunk in [*map(delta, words), frame("response.output_text.done", output_index=0, text="".join(words) + "end")]:
+        text += "".join(event.text for event in parser.feed(chunk)[0] if isinstance(event, TextDelta))
+        assert len(vars(parser)["_heard"] or ()) <= PENDING
+    assert text == "".join(words) + "end"
+
+
+@pytest.mark.parametrize("again", [1, 2, 3])
+def test_an_event_that_comes_twice_says_nothing_new(again: int) -> None:
+    whole = {"type": "output_text", "text": "Low tide."}
+    frames = [
+        frame("response.output_text.done", output_index=0, content_index=0, text="Low tide."),
+        frame("response.content_part.done", output_index=0, content_index=0, part=whole),
+        frame("response.output_item.done", output_index=0, item={"type": "message", "content": [whole]}),
+    ]
+    for order in (frames, frames[::-1]):
+        assert read([one for one in order for _ in range(again)], event_stream=True).text == "Low tide."
+
+
+def test_an_index_that_counts_events_parts_no_text() -> None:
+    deltas = [
+        frame("response.output_text.delta", output_index=n, delta=word) for n, word in enumerate(("A", " b", " c"))
+    ]
+    whole = frame("response.output_text.done", output_index=3, text="A b c d")
+    assert read([*deltas, whole], event_stream=True).text == "A b c d"
+    assert read([deltas[0], whole], event_stream=True).text == "A b c d"
+
+
+def test_parts_that_deltas_do_not_tell_apart_are_told() -> None:
+    texts = [{"type": "message", "content": [{"type": "output_text", "text": words}]} for words in ("One. ", "Two.")]
+    last = frame("response.completed", response={"status": "completed", "output": texts})
+    for deltas in (["One. ", "Two."], ["One. Two."], ["One. Tw"], ["O"], []):
+        frames = [frame("response.output_text.delta", delta=words) for words in deltas]
+        assert read([*frames, last], event_stream=True).text == "One. Two."
+
+
+def test_what_comes_behind_a_whole_call_is_not_of_it() -> None:
+    call = {"type": "function_call", "call_id": "c", "name": "f", "arguments": '{"a":1}'}
+    late = {"output_index": 0, "item_id": "i"}
+    events = read(
+        [
+            frame("response.output_item.added", output_index=0, item=call | {"arguments": ""}),
+            frame("response.output_item.done", output_index=0, item=call),
+            frame("response.function_call_arguments.delta", delta='{"a"', **late),
+            frame("response.function_call_arguments.done", arguments='{"a":2}', **late),
+            frame("response.output_item.done", output_index=0, item=call),
+            frame("response.completed", response={"status": "completed", "output": [call]}),
+        ],
+        event_stream=True,
+    ).events
+    assert called(events) == [("c", "f", {"a": 1})]
+
+
+def test_more_than_is_kept_is_not_completed() -> None:
+    said = Said()
+    for _ in range(MAX_SAID // 1024 + PENDING + 1):
+        said.add(("text", 0, 0), "x" * 1024)
+    assert said.missing([(("text", 0, 0), "y")], TEXT) == [""] and said.lost
+    many = Said()
+    for number in range(MAX_PARTS + 2):
+        many.add(("text", number, 0), "x")
+    assert many.missing([(("text", 0, 0), "y")], TEXT) == [""] and many.lost

@@ -93,8 +93,9 @@ class _Decoder:
     def _begin(self, kind: str, data: bytes) -> None:
         """A stream that is resumed in its middle says at the end what its client has from the first time."""
         self._begun = True
-        count = pointers.count(pointers.read(data), "/sequence_number") or 0
-        self._resumed = self._said.lost = count > 1 and kind not in _BEGIN
+        said = pointers.read(data)
+        first = kind in _BEGIN or (kind == "response.output_item.added" and not pointers.count(said, "/output_index"))
+        self._resumed = self._said.lost = not first and (pointers.count(said, "/sequence_number") or 0) > 1
 
     def _delta(self, voice: str, said: _Said, words: str) -> Iterable[Event]:
         if voice in items.CALLS:

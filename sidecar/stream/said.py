@@ -7,12 +7,18 @@ only then do indexes decide, and the order. Where a whole says something else th
 """
 
 from collections.abc import Iterator
+from typing import Any
+
+import msgspec
 
 MAX_SAID = 4 << 20
 """Characters that are kept of one stream; beyond it nothing is completed any more."""
 
 MAX_PARTS = 1024
 """Parts that are kept of one stream; beyond it nothing is completed any more."""
+
+MAX_THINGS = 1 << 16
+"""Things besides words that are known of one stream; beyond it none is told any more."""
 
 PENDING = 512
 """Pieces that wait to be joined: one by one they take 16 times their length."""
@@ -118,6 +124,25 @@ class Said:
         if self._size > MAX_SAID or len(self._parts) > MAX_PARTS:
             self.lost = True
             self._parts, self._open = [], {}
+
+
+class Once:
+    """What one stream told besides words: a thing that comes again is known by its id, or else by all that it says."""
+
+    def __init__(self) -> None:
+        self._marks: set[int] = set()
+
+    def new(self, thing: Any) -> bool:
+        """Whether it was not told yet."""
+        said: list[Any] = [thing]
+        if isinstance(thing, dict):
+            said = [{key: value for key, value in thing.items() if key not in ("id", "status")}]
+            said += [(thing["id"], thing.get("type"))] if thing.get("id") else []
+        marks = {hash(msgspec.json.encode(one, order="sorted")) for one in said}
+        if marks & self._marks or len(self._marks) > MAX_THINGS:
+            return False
+        self._marks |= marks
+        return True
 
 
 def _family(key: Key) -> str:

@@ -17,7 +17,7 @@ from sidecar.stream.events import End, Error, Event, Extension, Finish, Reasonin
 from sidecar.stream.framing import Frame
 from sidecar.stream.reasons import canonical
 from sidecar.stream.requested import Item, Requested
-from sidecar.stream.said import ANSWER, ITEM, PART, TEXT, Said
+from sidecar.stream.said import ANSWER, ITEM, PART, TEXT, Once, Said
 from sidecar.stream.sofar import SoFar
 
 PATHS = ("/responses",)
@@ -36,8 +36,6 @@ _DELTAS = {
     "response.custom_tool_call_input.delta": "custom_tool_call",
 }
 _KEPT = ("response.image_generation_call.partial_image", "response.audio.delta", "response.audio.transcript.delta")
-_MARKS = 1 << 16
-"""Things besides words and calls that are told of one stream; beyond it they may be ones told before."""
 
 
 class _Said(msgspec.Struct, gc=False):
@@ -69,7 +67,7 @@ class _Decoder:
     def __init__(self) -> None:
         self._said = Said()
         self._requested = Requested()
-        self._aside: set[int] = set()  # marks of what was told besides words and calls
+        self._once = Once()
         self._begun = self._resumed = False
         self.heard = self._said.heard
 
@@ -174,11 +172,11 @@ class _Decoder:
                 yield _spoken(key[0], rest)
         for voice, (_, _, part) in zip(voices, parts, strict=True):
             yield from self._annotations(pointers.at(part, "/annotations"))
-            if not voice and items.kind_of(part) and self._is_new(part):
+            if not voice and items.kind_of(part) and self._once.new(part):
                 yield Extension(items.kind_of(part), part)
 
     def _annotations(self, found: Any) -> Iterable[Event]:
-        fresh = [items.cited(one) for one in (found if isinstance(found, list) else ()) if one and self._is_new(one)]
+        fresh = [items.cited(one) for one in (found if isinstance(found, list) else ()) if one and self._once.new(one)]
         return [Extension("annotations", fresh)] if fresh else []
 
     def _beside(self, item: Any) -> Iterable[Event]:
@@ -190,17 +188,8 @@ class _Decoder:
             sealed = pointers.text(item, "/encrypted_content")
             item = {"id": pointers.text(item, "/id"), "encrypted_content": sealed} if sealed else {}
             kind = "encrypted_content"
-        if isinstance(item, dict) and item.keys() - {"id", "type", "status"} and self._is_new(item):
+        if isinstance(item, dict) and item.keys() - {"id", "type", "status"} and self._once.new(item):
             yield Extension(kind, item)
-
-    def _is_new(self, said: Any) -> bool:
-        """Whether it was not told yet, under this id or another."""
-        ids = {k: v for k, v in said.items() if k in ("id", "type")} if isinstance(said, dict) else {}
-        rest = {k: v for k, v in said.items() if k not in ("id", "status")} if isinstance(said, dict) else said
-        marks = {hash(msgspec.json.encode(mark, order="sorted")) for mark in ((ids, rest) if "id" in ids else (rest,))}
-        new = not marks & self._aside and len(self._aside) < _MARKS
-        self._aside |= marks
-        return new
 
     def _final(self, response: Any, word: str) -> Iterable[Event]:
         """The last word, which has the whole answer once more."""

@@ -24,11 +24,13 @@ from sidecar.stream.events import (
 )
 from sidecar.stream.framing import Frame
 from sidecar.stream.reasons import canonical
+from sidecar.stream.said import ANSWER, Key, Said
 
 PATHS = ("/v2/chat",)
 SHARED_PATHS = ("/v1/chat",)
 PING = b": ping\n\n"
 
+_V1: Key = ("text", None, None)
 _V2 = frozenset(
     "message-start content-start content-delta content-end tool-plan-delta tool-call-start tool-call-delta"
     " tool-call-end citation-start citation-end message-end debug".split()
@@ -48,19 +50,50 @@ def _is_body(said: dict[str, Any]) -> bool:
 
 
 def decoder() -> Decode:
-    return _decode
+    return _Decoder().decode
 
 
-def _decode(frame: Frame) -> Iterable[Event] | None:
-    data = frame.data or b""
-    if data.strip() == b"[DONE]":
-        return [End()]
-    said = msgspec.json.decode(data)
-    if not matches(frame, said):
-        return None
-    if said.get("type") in _V2:
-        return _v2(said["type"], said)
-    return _v1(said) if "event_type" in said else list(_body(said))
+class _Decoder:
+    def __init__(self) -> None:
+        self._said = Said()
+        self._called = False  # v1's calls were told
+
+    def decode(self, frame: Frame) -> Iterable[Event] | None:
+        data = frame.data or b""
+        if data.strip() == b"[DONE]":
+            return [End()]
+        said = msgspec.json.decode(data)
+        if not matches(frame, said):
+            return None
+        if said.get("type") in _V2:
+            return _v2(said["type"], said)
+        return list(self._v1(said) if "event_type" in said else _body(said))
+
+    def _v1(self, said: Any) -> Iterable[Event]:
+        words = pointers.text(said, "/text")
+        match said["event_type"]:
+            case "stream-start":
+                yield Start(id=pointers.text(said, "/generation_id"))
+            case "text-generation":
+                if words:
+                    self._said.add(_V1, words)
+                    yield TextDelta(words)
+            case "tool-calls-generation":
+                yield from self._calls(said)
+            case "stream-end":
+                whole = said.get("response")
+                for rest in self._said.missing([(_V1, pointers.text(whole, "/text"))], ANSWER):
+                    yield from (TextDelta(rest),) if rest else ()
+                yield from () if self._called else self._calls(whole)
+                yield from _end({**said, **(whole or {})}, "/meta")
+            case other:
+                yield Extension(str(other), said)
+
+    def _calls(self, said: Any) -> Iterable[Event]:
+        calls = pointers.at(said, "/tool_calls")
+        for call in calls if isinstance(calls, list) else ():
+            self._called = True
+            yield from _whole(call)
 
 
 def _v2(kind: str, said: Any) -> Iterable[Event]:
@@ -83,20 +116,6 @@ def _v2(kind: str, said: Any) -> Iterable[Event]:
         case "message-end":
             return _end(said.get("delta"), "/usage")
     return [] if kind in ("content-end", "citation-end") else [Extension(kind, said.get("delta"))]
-
-
-def _v1(said: Any) -> Iterable[Event]:
-    match said["event_type"]:
-        case "stream-start":
-            return [Start(id=pointers.text(said, "/generation_id"))]
-        case "text-generation":
-            return [TextDelta(words)] if (words := pointers.text(said, "/text")) else []
-        case "tool-calls-generation":
-            calls = said.get("tool_calls")
-            return [event for call in (calls if isinstance(calls, list) else ()) for event in _whole(call)]
-        case "stream-end":
-            return _end({**said, **(said.get("response") or {})}, "/meta")
-    return [Extension(str(said["event_type"]), said)]
 
 
 def _body(said: Any) -> Iterable[Event]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from sidecar.stream import failure, pointers
+from sidecar.stream import failure, items, pointers
 from sidecar.stream.dialects import Decode
 from sidecar.stream.events import (
     End,
@@ -19,16 +19,17 @@ from sidecar.stream.events import (
     Start,
     Status,
     TextDelta,
-    ToolCallDelta,
-    ToolCallEnd,
 )
 from sidecar.stream.framing import Frame
 from sidecar.stream.reasons import canonical
+from sidecar.stream.requested import Item, Requested
+from sidecar.stream.said import ANSWER, ITEM, Key, Once, Said
 
 SHARED_PATHS = ("/interactions",)
 PING = b": ping\n\n"
 
-_QUIET = ("interaction.status_update", "thought_signature", "text_annotation_delta")
+_QUIET = ("interaction.status_update",)
+_SPOKEN = {"text": TextDelta, "reasoning": ReasoningDelta}
 
 
 def matches(frame: Frame, said: Any) -> bool:
@@ -42,6 +43,9 @@ def decoder() -> Decode:
 
 class _Decoder:
     def __init__(self) -> None:
+        self._said = Said()
+        self._requested = Requested()
+        self._once = Once()
         self._calls: set[int | None] = set()
 
     def decode(self, frame: Frame) -> Iterable[Event] | None:
@@ -55,55 +59,85 @@ class _Decoder:
         if not matches(frame, said):
             return None
         index = pointers.count(said, "/index")
+        step = said.get("step") or said.get("content")
         match kind:
             case "":
-                return [*self._body(said), *self._end(said)]
+                return [Start(pointers.text(said, "/model"), pointers.text(said, "/id")), *self._end(said)]
             case "interaction.created" | "interaction.start":
                 return [Start(pointers.text(said, "/interaction/model"), pointers.text(said, "/interaction/id"))]
             case "step.start" | "content.start":
-                return self._start(said.get("step") or said.get("content"), index)
+                return list(self._start(step, index))
             case "step.delta" | "content.delta":
-                return self._delta(said.get("delta"), index)
+                return list(self._delta(said.get("delta"), index))
             case "step.stop" | "content.stop":
-                return [ToolCallEnd(index)] if index in self._calls else []
+                return list(self._stop(step, index))
             case "interaction.completed" | "interaction.complete":
-                return self._end(said.get("interaction"))
+                return list(self._end(said.get("interaction")))
         return [] if kind in _QUIET else [Extension(kind, said)]
-
-    def _body(self, said: Any) -> Iterable[Event]:
-        """A non-streamed answer: all steps at once."""
-        yield Start(pointers.text(said, "/model"), pointers.text(said, "/id"))
-        steps = said.get("steps") or said.get("outputs")
-        for index, step in enumerate(steps if isinstance(steps, list) else ()):
-            thought = "thought" in pointers.text(step, "/type")
-            parts = pointers.at(step, "/summary") or pointers.at(step, "/content")
-            for part in parts if isinstance(parts, list) else ():
-                if words := pointers.text(part, "/text"):
-                    yield ReasoningDelta(words) if thought else TextDelta(words)
-            yield from self._start(step, index)
 
     def _start(self, step: Any, index: int | None) -> Iterable[Event]:
         kind = pointers.text(step, "/type")
         if kind == "function_call":
             self._calls.add(index)
-            given = pointers.at(step, "/arguments")
-            text = msgspec.json.encode(given).decode() if given else ""
-            return [ToolCallDelta(index, pointers.text(step, "/id"), pointers.text(step, "/name"), text)]
-        if kind.endswith(("_call", "_result")):
-            return [Status("server_tool", {"id": pointers.text(step, "/id"), "name": kind})]
-        return self._delta(step, index)
+            yield from self._requested.added(_call(step, index))
+            yield from self._beside(step)
+        elif kind.endswith(("_call", "_result")):
+            yield Status("server_tool", {"id": pointers.text(step, "/id"), "name": kind})
+        else:
+            self._said.begin(index)
+            yield from self._delta(step, index)
 
     def _delta(self, delta: Any, index: int | None) -> Iterable[Event]:
         kind = pointers.text(delta, "/type")
         if kind == "arguments_delta" or (index in self._calls and "arguments" in (delta or {})):
-            return [ToolCallDelta(index, arguments=pointers.text(delta, "/arguments", "/partial_arguments"))]
-        words = pointers.text(delta, "/text", "/content/text")
-        if not words:
-            return []
-        return [ReasoningDelta(words)] if "thought" in kind else [TextDelta(words)]
+            words = pointers.text(delta, "/arguments", "/partial_arguments")
+            yield from self._requested.delta(Item(index, arguments=words)) if words else ()
+        elif words := pointers.text(delta, "/text", "/content/text"):
+            self._said.add((_voice(kind), index, None), words)
+            yield _SPOKEN[_voice(kind)](words)
+        else:
+            yield from self._beside(delta)
+
+    def _stop(self, step: Any, index: int | None) -> Iterable[Event]:
+        """The end of a step, which may be said whole."""
+        if step:
+            yield from self._steps([(index, step)], ITEM)
+        elif index in self._calls:
+            yield from self._requested.item(Item(index))
+
+    def _steps(self, steps: list[tuple[int | None, Any]], level: int) -> Iterable[Event]:
+        """Steps that are whole."""
+        parts = [(index, pointers.text(step, "/type"), part) for index, step in steps for part in _parts(step)]
+        words: list[tuple[Key, str]] = [
+            ((_voice(kind), at, None), pointers.text(part, "/text")) for at, kind, part in parts
+        ]
+        for ((voice, _, _), _), rest in zip(words, self._said.missing(words, level), strict=True):
+            if rest:
+                yield _SPOKEN[voice](rest)
+        for thing in (*(part for _, _, part in parts), *(step for _, step in steps)):
+            yield from self._beside(thing)
+        calls = [_call(step, index) for index, step in steps if pointers.text(step, "/type") == "function_call"]
+        if level == ANSWER:
+            yield from self._requested.answer(calls)
+        else:
+            yield from (event for call in calls for event in self._requested.item(call))
+
+    def _beside(self, thing: Any) -> Iterable[Event]:
+        """What stands beside words and calls: citations, signatures, images."""
+        cited = pointers.at(thing, "/annotations")
+        fresh = [items.cited(one) for one in (cited if isinstance(cited, list) else ()) if self._once.new(one)]
+        if fresh:
+            yield Extension("annotations", fresh)
+        if (signed := pointers.text(thing, "/signature")) and self._once.new(signed):
+            yield Extension("thought_signature", signed)
+        if pointers.text(thing, "/data", "/uri") and self._once.new(thing):
+            yield Extension(pointers.text(thing, "/type"), thing)
 
     def _end(self, interaction: Any) -> Iterable[Event]:
-        counted = pointers.usage(
+        steps = pointers.at(interaction, "/steps") or pointers.at(interaction, "/outputs")
+        yield from self._steps(list(enumerate(steps if isinstance(steps, list) else ())), ANSWER)
+        yield from self._requested.rest(complete=True)
+        yield from pointers.usage(
             pointers.at(interaction, "/usage"),
             "/total_input_tokens",
             "/total_output_tokens",
@@ -113,5 +147,24 @@ class _Decoder:
         )
         raw = pointers.text(interaction, "/status")
         if raw == "failed":
-            return [*counted, failure.read(pointers.at(interaction, "/error") or "the interaction failed")]
-        return [*counted, Finish(canonical(raw), raw), End()]
+            yield failure.read(pointers.at(interaction, "/error") or "the interaction failed")
+        else:
+            yield from (Finish(canonical(raw), raw), End())
+
+
+def _voice(kind: str) -> str:
+    return "reasoning" if "thought" in kind else "text"
+
+
+def _parts(step: Any) -> list[Any]:
+    """The texts of a step: its summary or content, or the step itself, as in `outputs`."""
+    if pointers.text(step, "/type").endswith(("_call", "_result")):
+        return []
+    found = pointers.at(step, "/summary") or pointers.at(step, "/content")
+    return found if isinstance(found, list) else [step]
+
+
+def _call(step: Any, index: int | None) -> Item:
+    given = pointers.at(step, "/arguments")
+    text = given if isinstance(given, str) else msgspec.json.encode(given).decode() if given else ""
+    return Item(index, "", pointers.text(step, "/id"), pointers.text(step, "/name"), text)

@@ -47,6 +47,8 @@ class _Decoder:
         if data.strip() == b"[DONE]":
             return [End()]
         said = msgspec.json.decode(data)
+        if frame.name == "thread.message.delta":
+            return list(self._text(_listed(said, "/delta/content")))
         if frame.name in _FAILED:
             return [failure.read(pointers.at(said, "/last_error") or said)]
         if not matches(frame, said):
@@ -61,8 +63,6 @@ class _Decoder:
                 return [Start(pointers.text(said, "/model"), pointers.text(said, "/id"))]
             case "thread.message.created":
                 self._said.begin(None)
-            case "thread.message.delta":
-                return list(self._text(_listed(said, "/delta/content")))
             case "thread.message.completed" if pointers.text(said, "/role") in ("", "assistant"):
                 return list(self._whole(_listed(said, "/content")))
             case "thread.run.step.delta":
@@ -76,7 +76,8 @@ class _Decoder:
             if words := pointers.text(part, "/text/value"):
                 self._said.add(("text", None, pointers.count(part, "/index")), words)
                 yield TextDelta(words)
-            yield from self._beside(part)
+            if not words or part["text"].get("annotations"):
+                yield from self._beside(part)
 
     def _whole(self, parts: list[Any]) -> Iterable[Event]:
         """A message as it is in the end."""

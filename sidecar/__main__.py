@@ -171,8 +171,9 @@ def decode(file: Any, dialect: str, config: Path | None, upstream: str, cut: int
         known = ", ".join(dialects.names())
         raise click.UsageError(f"unknown dialect {dialect}; known: {known}{closest(dialect, dialects.names())}")
     source = _upstream(config, upstream) if config else None
-    shape = source.pointers if source else None
-    parser = StreamParser(source.dialect if source else dialect, shape=shape)
+    parser = StreamParser(dialect)
+    if source:
+        parser = StreamParser(source.dialect, shape=source.pointers, end=source.end)
     recorded = file.read()
     size = cut or max(len(recorded), 1)
     parsed = [parser.feed(recorded[start : start + size])[0] for start in range(0, len(recorded), size)]

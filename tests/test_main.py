@@ -294,6 +294,15 @@ def test_decode_reads_a_recording_as_an_upstream_of_a_file_would(tmp_path: Path)
     assert events[-1]["event"] == "end"
 
 
+@pytest.mark.parametrize(("end", "code"), [("auto", 1), ("body", 0)])
+def test_decode_ends_with_the_recording_where_its_upstream_does(tmp_path: Path, end: str, code: int) -> None:
+    config = tmp_path / "sidecar.yaml"
+    config.write_text(f"version: 1\nupstreams: {{ a: {{ url: 'http://127.0.0.1:1', end: {end} }} }}\n")
+    recording = tmp_path / "answer.sse"
+    recording.write_text('data: {"content":"Hello"}\n\n')
+    assert CliRunner().invoke(main, ["decode", str(recording), "--config", str(config)]).exit_code == code
+
+
 def test_decode_says_which_upstreams_a_file_has(tmp_path: Path) -> None:
     config = tmp_path / "sidecar.yaml"
     config.write_text("version: 1\nupstreams: { one: { url: 'http://127.0.0.1:1' } }\n")

@@ -137,6 +137,9 @@ class Policy(msgspec.Struct, frozen=True):
     think: Annotated[
         Literal["keep", "split"], _is("split: an answer's <think> ... </think> becomes reasoning; keep: it stays text.")
     ] = "keep"
+    end: Annotated[
+        Literal["auto", "body"], _is("body: an answer whose body ends well is whole, also without a mark of its end.")
+    ] = "auto"
     cors: Annotated[Cors, _is("Browsers on other origins.")] = Cors()
     rollout: Annotated[Rollout, _is("A share of the clients gets another format.")] = Rollout()
 
@@ -176,6 +179,9 @@ class Upstream(msgspec.Struct, frozen=True):
     pointers: Annotated[
         Shape | None, _is("A JSON stream of no dialect, described by where it says what (RFC 6901 pointers).")
     ] = None
+    end: Annotated[
+        Literal["auto", "body"], _is("body: its streams have no mark of their end; a body that ends well is whole.")
+    ] = "auto"
     transport: Annotated[
         Literal["lean", "httpx2"], _is("What fetches its answers: lean, the sidecar's own, or httpx2's.")
     ] = "lean"

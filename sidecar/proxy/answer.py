@@ -35,8 +35,10 @@ class Failure(Exception):
 class Answer(Protocol):
     """A backend's answer. `read()` gives raw body bytes, b"" at a clean end, and raises Failure("truncated").
 
-    `over` tells that its end is known to be here already.
+    `over` tells that its end is known to be here already; `end` what the clean end of its body means to the parser.
     """
+
+    end: str = "auto"
 
     status: int
     headers: list[Header]

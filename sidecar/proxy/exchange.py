@@ -134,9 +134,9 @@ class Exchange:
             reply.speak("openai")
         reply.begin(answer, event_stream)
         self._patience.stream = True
-        self._relay = Relay(
-            self._backend.upstream, event_stream, self._policy, reply, self._patience, self._life, self._clock
-        )
+        source = self._backend.upstream
+        end = "body" if "body" in (self._policy.end, source.end) else answer.end
+        self._relay = Relay(source, event_stream, self._policy, end, reply, self._patience, self._life, self._clock)
         self._life.streaming()
         if not reply.asked:
             self._vigil.look()  # nobody has waited for a first token until now

@@ -32,6 +32,8 @@ class Call(Answer):
     answer that is one. What is no stream, or what the relay lets pass by, goes by `passing` as it is.
     """
 
+    end = "returned"  # a generator that fails raises
+
     def __init__(
         self,
         scope: Any,

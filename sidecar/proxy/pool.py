@@ -100,6 +100,8 @@ class PooledAnswer:
 
     __slots__ = ("_connection", "_pool", "flow", "headers", "read", "status")
 
+    end = "auto"
+
     def __init__(self, connection: Connection, pool: Pool) -> None:
         self.status = connection.answer.status
         self.headers = connection.answer.headers

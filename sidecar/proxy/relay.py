@@ -13,6 +13,7 @@ from sidecar.policy.patience import Patience
 from sidecar.proxy import headers, upstream
 from sidecar.proxy.reply import Reply
 from sidecar.proxy.upstream import Answer, Failure
+from sidecar.stream import dialects
 from sidecar.stream.events import CONTENT, End, Error, Event
 from sidecar.stream.framing import Frame
 from sidecar.stream.parser import StreamParser
@@ -34,6 +35,7 @@ class Relay:
         source: Upstream,
         event_stream: bool,
         policy: Policy,
+        end: str,
         reply: Reply,
         patience: Patience,
         life: Life,
@@ -45,6 +47,7 @@ class Relay:
             shape=source.pointers,
             think=policy.think == "split",
             max_frame=policy.limits.frame_bytes,
+            end=end,
         )
         self.parser.lenient = not reply.wire.normalises
         self._reply = reply
@@ -186,6 +189,9 @@ class Relay:
             await self._say(*self._hear(events, frames))
         elif clean and not wire.normalises and events[-1].outcome != "truncated":
             await self._say(*self._hear(events, frames))
+        elif clean and not wire.normalises and self.parser.dialect in dialects.HOME_MADE:
+            reply.outcome = "truncated"
+            await reply.write(wire.encode([], frames))
         elif clean and not wire.normalises and (self._unknown() or self._document(frames)):
             # bytes that nobody here understands ended as their sender wished
             await reply.write(wire.encode([], frames))

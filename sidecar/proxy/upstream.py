@@ -65,6 +65,7 @@ class Inflated(Answer):
         self._answer = answer
         self.status = answer.status
         self.headers = answer.headers
+        self.end = answer.end
         self._left = b""  # read, and not inflated yet
         self._inflate: Any = None  # of the member that is being read
         self._members = 0

@@ -55,6 +55,10 @@ class StreamParser:
     description of a dialect without code; `think` splits reasoning off where it is written into the text; `max_frame`
     is the length of a frame in bytes beyond which it is not decoded, 0 for the usual one.
 
+    `end` is what the clean end of a body means where the stream has no mark of its own: `auto`, nothing; `body`, the
+    stream's end; `returned`, that its sender has said all it had, which may be half where the dialect has a mark and
+    that is missing.
+
     `dialect` becomes the recognised name; `done` is True after the last word; `finished` when every choice said
     why it finished, so that nothing but bookkeeping is missing; `finish_reason` is choice 0's, known at the end. While
     it is `lenient`, a frame that cannot be read is no fault: the client gets its bytes.
@@ -68,6 +72,7 @@ class StreamParser:
         shape: Shape | None = None,
         think: bool = False,
         max_frame: int = 0,
+        end: str = "auto",
     ) -> None:
         dialect = "custom" if shape else dialect
         self.done = False
@@ -78,6 +83,7 @@ class StreamParser:
         self._framing.limit = max_frame
         self._blind = False  # a frame was passed that could not be read
         self._reader = Reader(dialect, self._framing, shape)
+        self._body_end = end
         self._thoughts = Thoughts() if think else None
         self._refrain = None if think else Refrain()
         self._heard: list[str] | None = None  # where the dialect wants the words that only the refrain was asked for
@@ -153,12 +159,20 @@ class StreamParser:
         return events, frames
 
     def _close(self, clean: bool, events: list[Event]) -> None:
-        told = (self.finished and (clean or not self._early)) or (self._blind and clean)
-        if told or (clean and (self._reader.plain or (self._started and dialects.ends_open(self.dialect)))):
+        told = self.finished and (clean or not self._early)
+        if told or (clean and self._ends_with_its_body()):
             self._emit(End(), events)
         else:
             what = "broke off before its end" if self._started or not clean else "was empty"
             self._emit(Error("truncated", f"the backend's answer {what}"), events)
+
+    def _ends_with_its_body(self) -> bool:
+        """Whether the clean end of the body is that of the stream."""
+        if self._body_end == "body" or self._reader.plain or self._blind:
+            return True
+        if self._body_end == "returned" and self.dialect in ("auto", *dialects.HOME_MADE):
+            return True
+        return self._started and dialects.ends_open(self.dialect)
 
     def _frame(self, frame: Frame, events: list[Event]) -> None:
         if self.done:

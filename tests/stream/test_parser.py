@@ -156,6 +156,50 @@ def test_a_cut_answer(body: bytes) -> None:
     assert (last.outcome, reading.parser.done) == ("truncated", True)
 
 
+HOME_MADE = b'data: {"content":"a"}\n\n'
+HALF = b'data: {"content":"b'
+LONG = b'data: {"choices":[{"delta":{"content":"a"},"finish_reason":"length"}]}\n\n'
+
+
+@pytest.mark.parametrize(
+    ("end", "body", "last"),
+    [
+        ("auto", HOME_MADE, TRUNCATED),
+        ("body", HOME_MADE, End()),
+        ("body", b'{"content":"a"}\n', End()),
+        ("body", b'data: {"x":1}\n\n', End()),
+        ("body", CHUNK, End()),
+        ("body", b"", End()),
+        ("body", HOME_MADE + HALF, TRUNCATED),
+        ("returned", HOME_MADE, End()),
+        ("returned", b'data: {"answer":"a"}\n\n', End()),
+        ("returned", b'data: {"x":1}\n\n', End()),
+        ("returned", b"", End()),
+        ("returned", HOME_MADE + HALF, TRUNCATED),
+        ("returned", CHUNK, TRUNCATED),
+        ("returned", BLOCK, TRUNCATED),
+        ("returned", LINE, TRUNCATED),
+    ],
+)
+def test_the_clean_end_of_a_body_means_what_was_said_of_it(end: str, body: bytes, last: Event) -> None:
+    """Who sends a known dialect without its mark may have lost it with its own source."""
+    stream = StreamParser(event_stream=not body.startswith(b"{"), end=end)
+    assert [*stream.feed(body)[0], *stream.eof()[0]][-1] == last
+
+
+@pytest.mark.parametrize("end", ["auto", "body", "returned"])
+def test_a_body_that_broke_ends_no_stream(end: str) -> None:
+    for body in (HOME_MADE, CHUNK, b"data: a\n\n"):
+        stream = StreamParser(event_stream=True, end=end)
+        assert [*stream.feed(body)[0], *stream.eof(clean=False)[0]][-1] == TRUNCATED
+
+
+@pytest.mark.parametrize("end", ["auto", "body", "returned"])
+def test_a_finish_reason_says_more_than_the_end_of_the_body(end: str) -> None:
+    stream = StreamParser(event_stream=True, end=end)
+    assert [*stream.feed(LONG)[0], *stream.eof()[0]][-2:] == [Finish("length", "length"), End()]
+
+
 def test_a_broken_connection_ends_no_plain_text() -> None:
     for body in (b"a", b"data: a\n\n"):
         assert read(body, clean=False).events == [Start(), TextDelta("a"), TRUNCATED]

@@ -73,6 +73,9 @@ ORDER = (
 GUESSES = ORDER[ORDER.index("koboldcpp") :]
 """Those whose frames may as well be another's."""
 
+HOME_MADE = ("homemade", "generic", "text", "custom")
+"""Those of no provider, whose streams may well have no mark of their end; `custom` is described by pointers."""
+
 ODD = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
 """What a dialect raises at a frame whose values are of other types than its own: it is not the dialect's."""
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from sidecar.stream.events import CONTENT, End, Event, Finish, ReasoningDelta, TextDelta, TextSnapshot
+from sidecar.stream.events import End, Event, Finish, ReasoningDelta, TextDelta, TextSnapshot
 
 _HALF = re.compile("[\ud800-\udfff]")
 _MARKED = re.compile("[\U0010f000-\U0010f7ff]")  # half a pair cannot be written in UTF-8: a private character is it
@@ -65,29 +65,30 @@ class Halves:
     """Characters that were cut in two between frames, as some writers of UTF-16 do, made whole again."""
 
     def __init__(self) -> None:
-        self._held: TextDelta | ReasoningDelta | None = None
+        self._held: dict[tuple[type, int], TextDelta | ReasoningDelta] = {}  # voice and choice -> a half
 
     def joined(self, events: Iterable[Event]) -> Iterable[Event]:
-        """The same events; a half at a delta's end waits for the next, and is lost where none comes."""
+        """The same events; a half at a delta's end waits for the next of its kind, and is lost where none comes."""
         for event in events:
             if type(event) is TextDelta or type(event) is ReasoningDelta:
                 yield from self._joined(event)
-            else:
-                if isinstance(event, (*CONTENT, Finish, End)):
-                    yield from self._rest()
-                yield replace(event, text=_whole(_FIRST.sub("", event.text))) if type(event) is TextSnapshot else event
+                continue
+            if self._held and isinstance(event, Finish | End):
+                yield from self._rest(event)
+            yield replace(event, text=_whole(_FIRST.sub("", event.text))) if type(event) is TextSnapshot else event
 
-    def _rest(self) -> Iterable[Event]:
-        held, self._held = self._held, None
-        return [replace(held, text=_whole(held.text))] if held else []
+    def _rest(self, end: Finish | End) -> Iterable[Event]:
+        """Halves that stay alone, of the choice that has finished or of all."""
+        for voice, held in tuple(self._held.items()):
+            if isinstance(end, End) or (end.reason and held.choice == end.choice):
+                yield replace(self._held.pop(voice), text=_whole(held.text))
 
     def _joined(self, event: TextDelta | ReasoningDelta) -> Iterable[Event]:
-        text, held = event.text, self._held
-        if held and type(held) is type(event) and held.choice == event.choice:
-            text, self._held = held.text + text, None
-        yield from self._rest()
+        voice, text = (type(event), event.choice), event.text
+        if held := self._held.pop(voice, None):
+            text = held.text + text
         if _FIRST.search(text):
-            self._held = replace(event, text=text[-1])
+            self._held[voice] = replace(event, text=text[-1])
             text = text[:-1]
         if text:
             yield replace(event, text=_whole(text))

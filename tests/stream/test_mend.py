@@ -3,10 +3,21 @@
 import msgspec
 import pytest
 
-from sidecar.stream.events import End, Event, Extension, ReasoningDelta, TextDelta, TextSnapshot, Usage
+from sidecar.stream.events import (
+    End,
+    Event,
+    Extension,
+    Finish,
+    ReasoningDelta,
+    TextDelta,
+    TextSnapshot,
+    ToolCallDelta,
+    Usage,
+)
 from sidecar.stream.mend import Halves, fitted, is_marked, mended, unmarked
 
 FIRST, SECOND = (mended(half).decode()[1:-1] for half in (rb'"\ud83d"', rb'"\ude00"'))
+STOP_1 = Finish("stop", "stop", 1)
 
 
 class Wanted(msgspec.Struct):
@@ -34,8 +45,14 @@ def test_half_a_pair_is_marked() -> None:
         ([TextDelta("a" + FIRST), TextDelta(SECOND + "b")], [TextDelta("a"), TextDelta("😀b")]),
         ([TextDelta(FIRST), Usage(1), TextDelta(SECOND)], [Usage(1), TextDelta("😀")]),
         ([TextDelta(FIRST), End()], [TextDelta("�"), End()]),
-        ([TextDelta(FIRST), ReasoningDelta(SECOND)], [TextDelta("�"), ReasoningDelta("�")]),
-        ([TextDelta(FIRST), TextDelta(SECOND, 1)], [TextDelta("�"), TextDelta("�", 1)]),
+        ([TextDelta(FIRST), ReasoningDelta(SECOND), TextDelta(SECOND)], [ReasoningDelta("�"), TextDelta("😀")]),
+        (
+            [TextDelta(FIRST), TextDelta(FIRST, 1), TextDelta(SECOND), TextDelta(SECOND, 1)],
+            [TextDelta("😀"), TextDelta("😀", 1)],
+        ),
+        ([TextDelta(FIRST), ToolCallDelta(0), TextDelta(SECOND)], [ToolCallDelta(0), TextDelta("😀")]),
+        ([TextDelta(FIRST), STOP_1, TextDelta(SECOND)], [STOP_1, TextDelta("😀")]),
+        ([TextDelta(FIRST, 1), STOP_1], [TextDelta("�", 1), STOP_1]),
         ([TextSnapshot("a" + FIRST), TextSnapshot("a" + FIRST + SECOND)], [TextSnapshot("a"), TextSnapshot("a😀")]),
         ([Extension("x", FIRST)], [Extension("x", FIRST)]),
         ([TextDelta("a" + FIRST)], [TextDelta("a")]),

@@ -15,6 +15,7 @@ _HALF = re.compile("[\ud800-\udfff]")
 _MARKED = re.compile("[\U0010f000-\U0010f7ff]")  # half a pair cannot be written in UTF-8: a private character is it
 _PAIR = re.compile("([\U0010f000-\U0010f3ff])([\U0010f400-\U0010f7ff])")
 _FIRST = re.compile("[\U0010f000-\U0010f3ff]$")
+_SECOND = re.compile("[\U0010f400-\U0010f7ff]")
 _MARKS = b"\xf4\x8f"
 _WRONG = re.compile(r"Expected `(.+)`, got `.+` - at `\$\.(.+)`")
 _WORDS = ("text", "content", "reason", "type")
@@ -73,15 +74,29 @@ class Halves:
             if type(event) is TextDelta or type(event) is ReasoningDelta:
                 yield from self._joined(event)
                 continue
+            if type(event) is TextSnapshot:
+                yield from self._grown(event)
+                continue
             if self._held and isinstance(event, Finish | End):
                 yield from self._rest(event)
-            yield replace(event, text=_whole(_FIRST.sub("", event.text))) if type(event) is TextSnapshot else event
+            yield event
 
     def _rest(self, end: Finish | End) -> Iterable[Event]:
         """Halves that stay alone, of the choice that has finished or of all."""
         for voice, held in tuple(self._held.items()):
             if isinstance(end, End) or (end.reason and held.choice == end.choice):
                 yield replace(self._held.pop(voice), text=_whole(held.text))
+
+    def _grown(self, event: TextSnapshot) -> Iterable[Event]:
+        """What is new begins with the other half; a text so far has both by now."""
+        half = ReasoningDelta if event.reasoning else TextDelta
+        held, text = self._held.pop((half, event.choice), None), event.text
+        if held and _SECOND.match(text):
+            text = held.text + text
+        if _FIRST.search(text):
+            self._held[half, event.choice] = half(text[-1], event.choice)
+            text = text[:-1]
+        return [replace(event, text=_whole(text))] if text else []
 
     def _joined(self, event: TextDelta | ReasoningDelta) -> Iterable[Event]:
         voice, text = (type(event), event.choice), event.text

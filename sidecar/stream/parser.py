@@ -317,8 +317,8 @@ class StreamParser:
         self.done = True
 
 
-_BEHIND = (*CONTENT, Finish, Error, End)
-"""What comes behind all text that was said before it."""
+_BEHIND = (*CONTENT, Error, End)
+"""What comes behind all text that was said before it; a reason to finish may be said with each piece."""
 
 _HANDLERS: dict[type[Event], Callable[[StreamParser, Any, list[Event]], None]] = {
     TextDelta: StreamParser._text,

@@ -19,15 +19,17 @@ from sidecar.stream.events import (
     Event,
     Extension,
     Finish,
-    ReasoningDelta,
     Start,
     Status,
     TextDelta,
+    TextSnapshot,
     Usage,
 )
 from sidecar.stream.framing import Frame
+from sidecar.stream.growth import Growth
 from sidecar.stream.names import Names, Path
 from sidecar.stream.sofar import SoFar
+from sidecar.stream.spoken import Spoken
 
 PING = b": ping\n\n"
 
@@ -57,7 +59,7 @@ def is_end(name: str) -> bool:
 def beside(events: Iterable[Event]) -> list[Event] | None:
     """What a frame may add to a stream of another dialect: no words, and not the end; None where it has words."""
     kept = [Finish("stop") if isinstance(event, End) else event for event in events]
-    return None if any(isinstance(event, CONTENT) for event in kept) else kept
+    return None if any(isinstance(event, (*CONTENT, TextSnapshot)) for event in kept) else kept
 
 
 def is_body(frame: Frame) -> bool:
@@ -73,9 +75,8 @@ class _Decoder:
         # name and outline of frames that are text and nothing else -> where, and what it is called that is not ours
         self._paths: dict[Any, tuple[Path, str]] = {}
         self._named = False
-        self._spoken = ""
-        self._pieces = 0
-        self._cumulative = False
+        self._spoken = Spoken()
+        self._thoughts = Growth(False)
         self._partial = False
         self._where: Path = ()  # where the text was
 
@@ -103,14 +104,15 @@ class _Decoder:
         path, aside = self._paths.get(outline, ((), ""))
         words = names.at(said, path) if path else None
         if isinstance(words, str) and words:
-            return [Extension(aside, words)] if aside else self._piece(words)
+            return [Extension(aside, words)] if aside else self._spoken.piece(words, name, path)
         events = self._of_langchain(said, name) or self._wrapped(said, data)
         if events is None:
             events = list(self._said(said, name))
             if not events and not any(key in layer for layer in names.layers(said) for key in _NAMES):
                 return None
-            alone = events[0] if self._pieces > 1 and len(events) == 1 and len(self._paths) < 64 else None
-            if type(alone) is TextDelta or (type(alone) is Extension and isinstance(alone.value, str)):
+            alone = events[0] if self._spoken.pieces > 1 and len(events) == 1 and len(self._paths) < 64 else None
+            text = type(alone) is TextDelta or (type(alone) is TextSnapshot and not alone.reasoning)
+            if text or (type(alone) is Extension and isinstance(alone.value, str)):
                 self._paths[outline] = self._where, alone.name if type(alone) is Extension else ""
         return events
 
@@ -133,8 +135,7 @@ class _Decoder:
             return [error]
         for event in events:
             if type(event) is TextDelta:
-                self._pieces += 1
-                self._spoken += event.text
+                self._spoken.add(event.text)
         return [*events, *([End()] if key and any(said.get(word) is True for word in names.DONE) else ())]
 
     def _holder(self, said: dict[str, Any], data: bytes) -> tuple[str, str, bool]:
@@ -159,7 +160,7 @@ class _Decoder:
         elif name == "values":
             inside = said
         if isinstance(inside, str):
-            return self._piece(inside)
+            return self._spoken.piece(inside, name, ())
         if not isinstance(inside, dict):
             return None
         messages = inside.get("messages")
@@ -182,13 +183,15 @@ class _Decoder:
             self._named = True
             yield Start(model, pointers.text(said, "/id", "/message_id", "/request_id"))
         if thoughts := names.reasoning(said):
-            yield ReasoningDelta(thoughts)
+            yield self._thoughts.event(thoughts, 0, True)
         if said.get("partial") is True:
             self._partial = True
-        elif self._partial and words == self._spoken:
+        elif self._partial and words == self._spoken.text:
             words = ""  # the Agent Development Kit tells each part again as a whole
         if words and words != thoughts:
-            yield from self._text(words, tags, parts.role(said))
+            if not self._spoken.pieces:
+                self._spoken.presume(_is_so_far(said))
+            yield from self._text(words, name, tags, parts.role(said))
         elif any(isinstance(said.get(key), str) for key in ("b64_json", "audio")):
             yield Extension(" ".join(dict.fromkeys(tags)) or "media", said)
         elif isinstance(said.get("status"), str) and (message := pointers.text(said, "/message")):
@@ -198,41 +201,33 @@ class _Decoder:
             yield msgspec.convert(counts, Usage)
         yield from parts.last(said, name)
 
-    def _text(self, words: str, tags: Names, role: str) -> Iterable[Event]:
+    def _text(self, words: str, name: str, tags: Names, role: str) -> Iterable[Event]:
         if words == "[DONE]":
             return []
-        if self._pieces and kinds.among(kinds.OVER, tags):
+        if self._spoken.pieces and kinds.among(kinds.OVER, tags):
             # the whole answer again, or a farewell: not text, and not lost
-            told: list[Event] = [] if words == self._spoken else [Extension("final", words)]
+            told: list[Event] = [] if words == self._spoken.text else [Extension("final", words)]
             return [*told, Finish("stop")] if kinds.among(kinds.FINAL, tags) else told
         if kinds.among(kinds.THOUGHT, tags):
-            return [ReasoningDelta(words)]
+            return [self._thoughts.event(words, 0, True)]
         if role in _ROLES or kinds.among(kinds.OTHERS, tags):
             return [Extension(" ".join(tags) or role, words)]
-        if kinds.among(kinds.PIECE, tags):
-            return self._piece(words)
-        if kinds.among(kinds.STATUS, tags):
-            return [status(words, {})]
-        return [Extension(" ".join(tags), words)] if kinds.among(kinds.ASIDE, tags) else self._piece(words)
-
-    def _piece(self, words: str) -> list[Event]:
-        """The second piece shows whether they are cumulative: no word begins with the whole word before it."""
-        words = words.rstrip("\0")  # with which Hugging Face's chat pads its tokens
-        if self._pieces > 1 and len(words) > 3 and words == self._spoken:
-            return []  # the whole answer again
-        self._pieces += 1
-        if self._pieces == 2:
-            grown = words.startswith(self._spoken) and len(words) > len(self._spoken)
-            self._cumulative = grown and len(self._spoken.strip()) > 1 and self._spoken[-1].isalnum()
-        if self._cumulative:
-            words, self._spoken = words.removeprefix(self._spoken), words
-            return [TextDelta(words)] if words else []
-        if len(self._spoken) < 1 << 20:
-            self._spoken += words
-        return [TextDelta(words)]
+        if not kinds.among(kinds.PIECE, tags):
+            if kinds.among(kinds.STATUS, tags):
+                return [status(words, {})]
+            if kinds.among(kinds.ASIDE, tags):
+                return [Extension(" ".join(tags), words)]
+        return self._spoken.piece(words, name, self._where)
 
 
 _NAMES = (*names.TEXT, *names.WEAK, *names.REASONING, *names.CALLS, *names.FINISH, *names.DONE)
+
+
+def _is_so_far(said: dict[str, Any]) -> bool:
+    """Whether this is RAGFlow's, Reka's or FastChat's, which say the whole text in each frame."""
+    ragflow = "code" in said and pointers.at(said, "/data/answer") is not None
+    reka = pointers.at(said, "/responses/0/chunk") is not None
+    return ragflow or reka or ("error_code" in said and "text" in said)
 
 
 def _unwrapped(said: dict[str, Any], key: str) -> Any:

@@ -39,6 +39,7 @@ ORDER = (
     "openai-chat",
     "anthropic",
     "openai-responses",
+    "adk",
     "gemini",
     "ollama",
     "bedrock-agents",

@@ -2,7 +2,7 @@
 
 While it is in doubt, what both readings have in common is delivered, which is all of the first piece. The rest waits
 until a piece does not begin with the one before, until several have grown out of one another, or until the counts say
-it, but for `PATIENCE` pieces at most. So a cumulative text has its second piece one frame late, and a text in pieces
+it, for `PATIENCE` pieces at most. So a cumulative text has its second piece one frame late, and a text in pieces
 waits only while these repeat themselves.
 """
 
@@ -18,7 +18,6 @@ UNFINISHED = 3
 """Tokens that may stand behind a text and not be seen in it yet: those of a character without its last byte."""
 
 _PROOF = 3
-_TYPO = 4  # characters at the end of a text so far that may be corrected
 _LONG = 1 << 16  # characters beyond which a text is not compared letter by letter
 
 
@@ -35,7 +34,7 @@ class Growth:
         self._said = ""  # what was delivered
         self._whole = ""  # the last piece
         self._joined = ""  # all pieces, while it is in doubt
-        self._pieces = self._evidence = 0
+        self._pieces = self._evidence = self._peak = 0
         self._within = self._blank = False
         self._tokens: int | None = None
         self._first = (0, 0)  # tokens and bytes at the first piece
@@ -74,7 +73,7 @@ class Growth:
         self._joined += text
         if self._evidence >= _PROOF:
             self.cumulative = self._proven = not self.incremental
-        elif self._pieces >= PATIENCE and not self.incremental:
+        elif self._pieces >= PATIENCE and not self.incremental and not self._is_harmless():
             self._settle()
         return self._delivered()
 
@@ -97,11 +96,13 @@ class Growth:
         self._pieces += 1
         if not text.startswith(before):
             self.incremental = not before.startswith(after)  # a stop string may have been taken off
-        elif before and len(after) > len(before):
+        elif before and len(after) > max(len(before), self._peak):
             self._evidence += _weight(before, after)
-            self._within = _is_within_a_word(before[-1] + after[len(before)])
+            if self._pieces == 2:
+                self._within = _is_within_a_word(before[-1] + after[len(before)])
         elif before and tokens is not None and tokens == self._tokens:
             self._evidence = _PROOF  # said again, and no token was added
+        self._peak = max(self._peak, len(after))
 
     def _count(self, text: str, tokens: int, unseen: int) -> None:
         """A token is a byte at least: what grows by fewer is not the text so far."""
@@ -111,7 +112,12 @@ class Growth:
         self._tokens = tokens
         self.incremental |= tokens - unseen - self._first[0] > self._longest - self._first[1]
 
+    def _is_harmless(self) -> bool:
+        """Whether a doubt keeps nothing back of what the text likely is."""
+        return self._presumed and self._said.startswith(self._whole) and len(self._joined) < _LONG
+
     def _settle(self) -> None:
+        # a word rarely begins with the whole of the word before it
         likely = self._presumed or (self._within and self._evidence > 1)
         self.cumulative = likely and not self._blank
         self.incremental = not self.cumulative
@@ -143,10 +149,12 @@ class Growth:
 
 
 def _weight(before: str, after: str) -> int:
-    """How much it tells that one piece begins with another: nothing where it has no letter."""
-    if not any(map(str.isalnum, before)):
-        return 0
-    return 1 if len(before) < 2 or _repeats(before) or _repeats(after) else 2
+    """How much it tells that one piece begins with another: less where that is one letter, a word over and over, or no
+    word."""
+    letters = any(map(str.isalnum, before))
+    if _repeats(before) or _repeats(after):
+        return int(letters)
+    return letters + (len(before) > 1 and not before.isspace())
 
 
 def _repeats(text: str) -> bool:
@@ -170,7 +178,7 @@ def _shared(one: str, other: str) -> int:
 def _rewritten(said: str, text: str) -> str:
     """What to say of a text so far that does not begin with what was said."""
     same = _shared(said, text)
-    if len(said) - same > _TYPO and len(said) < _LONG:
+    if said[same:].strip() and len(said) < _LONG:
         rest = iter(text[same:])
         if all(character in rest for character in said[same:]):
             return "".join(rest)  # RAGFlow puts its citations between the words at the end

@@ -694,6 +694,25 @@ ROWS = {
         ),
         "Fenland",
     ),
+    "ragflow, short at first": Row(
+        sse(
+            {"code": 0, "message": "", "data": {"answer": "潮", "reference": {}}},
+            {"code": 0, "message": "", "data": {"answer": "潮水", "reference": {}}},
+            {"code": 0, "message": "", "data": {"answer": "潮水高。很", "reference": {}}},
+            {"code": 0, "message": "", "data": {"answer": "潮水高 [ID:0]。很", "reference": {}}},
+            {"code": 0, "message": "", "data": True},
+        ),
+        "潮水高。很",
+    ),
+    "ragflow that was told to send what is new": Row(
+        sse(
+            {"code": 0, "message": "", "data": {"answer": "ha", "reference": {}}},
+            {"code": 0, "message": "", "data": {"answer": "ha", "reference": {}}},
+            {"code": 0, "message": "", "data": {"answer": "!", "reference": {}}},
+            {"code": 0, "message": "", "data": True},
+        ),
+        "haha!",
+    ),
     "ragflow failed": Row(
         sse({"code": 500, "message": "it broke", "data": {"answer": "**ERROR**: it broke", "reference": []}}),
         "",
@@ -983,6 +1002,10 @@ ROWS = {
             {"answer": "Fenland is wet", "done": True},
         ),
         "Fenland is wet",
+    ),
+    "words that are said again": Row(sse({"answer": "no"}, {"answer": "no"}, {"answer": "!"}, {"done": True}), "nono!"),
+    "half a character and its other half": Row(
+        'data: {"text": "A \\ud83c"}\n\ndata: {"text": "\\udf0a wave"}\n\ndata: {"done": true}\n\n', "A 🌊 wave"
     ),
     "no more than words that look like it": Row(
         sse({"answer": "no"}, {"answer": " no"}, {"answer": "no"}, {"done": True}), "no nono"

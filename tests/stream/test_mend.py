@@ -54,6 +54,13 @@ def test_half_a_pair_is_marked() -> None:
         ([TextDelta(FIRST), STOP_1, TextDelta(SECOND)], [STOP_1, TextDelta("😀")]),
         ([TextDelta(FIRST, 1), STOP_1], [TextDelta("�", 1), STOP_1]),
         ([TextSnapshot("a" + FIRST), TextSnapshot("a" + FIRST + SECOND)], [TextSnapshot("a"), TextSnapshot("a😀")]),
+        ([TextSnapshot("a" + FIRST), TextSnapshot(SECOND + "b")], [TextSnapshot("a"), TextSnapshot("😀b")]),
+        ([TextSnapshot("a" + FIRST), TextDelta(SECOND + "b")], [TextSnapshot("a"), TextDelta("😀b")]),
+        (
+            [TextSnapshot("a" + FIRST, reasoning=True), TextSnapshot(SECOND), ReasoningDelta(SECOND)],
+            [TextSnapshot("a", reasoning=True), TextSnapshot("�"), ReasoningDelta("😀")],
+        ),
+        ([TextSnapshot(FIRST), TextSnapshot("a")], [TextSnapshot("a")]),
         ([Extension("x", FIRST)], [Extension("x", FIRST)]),
         ([TextDelta("a" + FIRST)], [TextDelta("a")]),
     ],

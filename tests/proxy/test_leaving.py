@@ -17,6 +17,7 @@ from tests.wire.message import head, request
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("transport")]
 
 TRIES = 50
+UPLOAD = request("POST", CHAT, "Content-Type: image/png", body=b"x" * 100_000)
 FORMATS = ["envelope-v1", "passthrough"]
 
 
@@ -70,9 +71,9 @@ async def does_not_read(house: House, client: Client) -> None:
 
 
 async def uploads(house: House, client: Client) -> None:
-    """It has sent half of its body."""
-    await client.send(request("POST", CHAT, "Content-Type: image/png", body=b"x" * 100_000)[:50_000])
-    await eventually(lambda: house.backend.connections)
+    """It has sent half of its body, and the backend has the head."""
+    await client.send(UPLOAD[:50_000])
+    await house.backend.talk()
 
 
 PHASES = {
@@ -185,6 +186,15 @@ async def test_it_may_leave_while_the_backend_is_dialled(transport: str) -> None
             await eventually(lambda: house.state.tasks)
             client.leave()
             assert (await house.told())["outcome"] == "client_left"
+
+
+async def test_it_may_leave_when_the_backend_is_reached_and_asked_nothing_yet() -> None:
+    """The backend may see a connection without a request; leaving the house tells that it is closed."""
+    async with House(silence) as house, house.client() as client:
+        await client.send(UPLOAD[:50_000])
+        await eventually(lambda: house.backend.connections)
+        client.leave()
+        assert (await house.told("request"))["outcome"] == "client_left"
 
 
 async def test_half_a_close_is_a_close() -> None:

@@ -14,6 +14,7 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 demo: $(VENV)/run-time ## the main job, live; REPORT=DIR leaves timings and a picture, BACKEND=URL asks your own server
+	@.ci/packages nginx
 	@python -m sidecar demo $(if $(REPORT),--report $(REPORT)) $(if $(BACKEND),--backend $(BACKEND)) $(ARGS)
 
 test: lint ## all that CI runs; TESTS=tests/stream/test_parser.py ARGS="-k name -x" for less

@@ -58,7 +58,8 @@ _COUNTS = {
 _COUNTED = {word: name for name, words in _COUNTS.items() for word in words.split()}
 _SPENT = frozenset(word for word, name in _COUNTED.items() if name in ("input_tokens", "output_tokens"))
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[^A-Za-z0-9]+")
-_KEY = re.compile(rb'"([\w.-]*[A-Z.-][\w.-]*)"(?=\s*:)')  # within a string its quotes would be escaped
+# within a string its quotes would be escaped; what gives back its letters takes 27 s of an image of 64 KiB in base64
+_KEY = re.compile(rb'"([a-z0-9_]*+[A-Z.-][\w.-]*+)"(?=\s*:)')
 _DEPTH = 6
 
 

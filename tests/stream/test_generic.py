@@ -21,6 +21,7 @@ from sidecar.stream.events import (
     ToolCallEnd,
     Usage,
 )
+from sidecar.stream.parser import StreamParser
 from tests.stream.reading import assert_one_life, by, read
 
 
@@ -1129,3 +1130,9 @@ def test_what_nobody_knows_is_asked_about_three_times() -> None:
     reading = read(sse({"text": "Fen"}, *strange, {"text": "land", "done": True}).encode())
     assert (reading.text, reading.parser.unknown_frames) == ("Fenland", 8)
     assert [e.value for e in reading.events if isinstance(e, Extension)] == strange
+
+
+def test_a_long_value_is_looked_at_once() -> None:
+    """An image in base64 that has no `+` and no `/` is one word of a key's letters; by trial of each it took hours."""
+    said = b'data: {"type":"image.completed","b64_json":"%s"}\n\n' % (b"QUJD" * (1 << 18))
+    assert not any(isinstance(event, Error) for event in StreamParser().feed(said)[0])

@@ -99,6 +99,7 @@ class _Decoder:
     def __init__(self) -> None:
         self._kinds: dict[int, str] = {}  # block index -> block type
         self._spoken = False  # in blocks
+        self._inputs: dict[int, str] = {}  # of blocks that began with all of it, which some say again in deltas
 
     def decode(self, frame: Frame) -> Iterable[Event] | None:
         data = frame.data or b""
@@ -121,6 +122,7 @@ class _Decoder:
         return [Extension(said.type, msgspec.json.decode(data))] if known else None
 
     def _delta(self, index: int, delta: _Delta, data: bytes) -> Iterable[Event]:
+        self._spoken = True
         match delta.type:
             case "text_delta":
                 return [TextDelta(delta.text)] if delta.text else []
@@ -128,6 +130,8 @@ class _Decoder:
                 return [ReasoningDelta(delta.thinking)] if delta.thinking else []
             case "input_json_delta":
                 client_side = self._kinds.get(index, "tool_use") == "tool_use"
+                if delta.partial_json:
+                    self._inputs.pop(index, None)
                 return [ToolCallDelta(index, arguments=delta.partial_json or "")] if client_side else []
             case "signature_delta":
                 return [Extension("signature", delta.signature)] if delta.signature else []
@@ -143,20 +147,33 @@ class _Decoder:
     def _content_block_start(self, said: _Said) -> Iterable[Event]:
         block = said.content_block or _Block()
         self._spoken = True
+        events = self._content_block_stop(said) if said.index in self._inputs else []
         self._kinds[said.index] = block.type
-        return self._block(said.index, block)
+        if whole := _input(block):
+            self._inputs[said.index] = whole
+            block.input = msgspec.Raw(b"")
+        return [*events, *self._block(said.index, block)]
 
-    def _content_block_stop(self, said: _Said) -> Iterable[Event]:
-        return [ToolCallEnd(said.index)] if self._kinds.pop(said.index, "") == "tool_use" else []
+    def _content_block_stop(self, said: _Said) -> list[Event]:
+        client_side = self._kinds.pop(said.index, "") == "tool_use"
+        return [self._tool_end(said.index)] if client_side else []
+
+    def _tool_end(self, index: int) -> ToolCallEnd:
+        return ToolCallEnd(index, arguments_text=self._inputs.pop(index, ""))
+
+    def _ended(self) -> list[Event]:
+        """Those that nothing said had stopped, where one began with all of its input."""
+        calls = [index for index, kind in self._kinds.items() if kind == "tool_use"] if self._inputs else []
+        return [self._tool_end(index) for index in calls]
 
     def _message_delta(self, said: _Said) -> Iterable[Event]:
-        events: list[Event] = list(_usage(said.usage))
+        events: list[Event] = [*self._ended(), *_usage(said.usage)]
         if said.delta and said.delta.stop_reason:
             events.append(Finish(canonical(said.delta.stop_reason), said.delta.stop_reason))
         return events
 
     def _message_stop(self, said: _Said) -> Iterable[Event]:
-        return [End()]
+        return [*self._ended(), End()]
 
     def _error(self, said: _Said) -> Iterable[Event]:
         return [failure.read(said.error if said.error is not None else said.message)]
@@ -182,13 +199,16 @@ class _Decoder:
                 signed: list[Event] = [Extension("signature", block.signature)] if block.signature else []
                 return [ReasoningDelta(block.thinking), *signed] if block.thinking else signed
             case "tool_use":
-                given = bytes(block.input).decode("utf-8", "replace")
-                # an empty `input` announces fragments; a filled one is the whole of the arguments
-                whole = "" if given.replace(" ", "") in ("", "{}", "null") else given
-                return [ToolCallDelta(index, block.id, block.name, whole)]
+                return [ToolCallDelta(index, block.id, block.name, _input(block))]
         if block.type.endswith(("_tool_use", "_tool_result")):
             return [Status("server_tool", {"id": block.id, "name": block.name or block.type})]
         return [Extension(block.type)] if block.type else []
+
+
+def _input(block: _Block) -> str:
+    """All of a block's arguments; an empty `input` announces fragments."""
+    given = bytes(block.input).decode("utf-8", "replace")
+    return "" if given.replace(" ", "") in ("", "{}", "null") else given
 
 
 def _usage(said: dict[str, Any] | None) -> list[Event]:

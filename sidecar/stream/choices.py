@@ -24,7 +24,7 @@ _SPOKEN = (TextDelta, TextSnapshot, ReasoningDelta, ToolCallDelta, ToolCallEnd, 
 
 
 class Choices:
-    """One stream's. While each frame has the index that follows the last one's nothing is told, so that what is told is
+    """One stream's. While each frame has an index behind the last one's nothing is told, so that what is told is
     true: of several choices the first speaks again within as many frames, or several are in one frame. `settled`: the
     indexes are what they say, and nobody need ask again.
     """
@@ -32,6 +32,7 @@ class Choices:
     def __init__(self) -> None:
         self.settled = False
         self._last = -1
+        self._heard = 0  # frames that were kept back
         self._counted = False
         self._held: list[Event] = []
 
@@ -53,19 +54,20 @@ class Choices:
         if spoken == {0} and self._last < 0:
             self._last = 0
             # a choice that has finished is one, whatever comes behind it
-            self.settled = any(isinstance(event, Finish) for event in events)
+            self.settled = any(isinstance(event, Finish) and event.reason for event in events)
             return events
         self._hold(events)
-        if spoken == {self._last + 1} or (spoken == {1} and self._last < 0):
-            self._last = max(1, self._last + 1)
-            self._counted = self._last >= ENOUGH
+        if len(spoken) == 1 and (index := min(spoken)) > max(0, self._last):
+            self._last = index  # a chunk that says nothing counts, too
+            self._heard += 1
+            self._counted = self._heard >= ENOUGH
             return self._told() if self._counted else []
         self.settled = True
         return self._told()
 
     def rest(self) -> list[Event]:
         """What was kept back, when nothing more comes: of chunks only the last can have finished."""
-        finished = [event.choice for event in self._held if isinstance(event, Finish)]
+        finished = [event.choice for event in self._held if isinstance(event, Finish) and event.reason]
         ended = any(isinstance(event, End) for event in self._held)
         known = finished == [self._last] or (ended and not finished and self._last > 1)
         self._counted = self._counted or (self._last > 0 and known)

@@ -105,7 +105,8 @@ class Usage(Event, tag="usage", frozen=True, gc=False):
 
 class Finish(Event, tag="finish", frozen=True, gc=False):
     """One choice is complete. `reason` is canonical (see FINISH_REASONS), `raw` the provider's own word, `message` what
-    it says besides. From a dialect it may come early, or in each frame; the parser sends the last one, at the end.
+    it says besides. From a dialect it may come early, in each frame, or with an
+    empty `reason`: not yet; the parser sends the last one, at the end.
     """
 
     reason: str

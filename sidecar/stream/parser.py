@@ -272,6 +272,7 @@ class StreamParser:
     def _finish(self, event: Finish, events: list[Event]) -> None:
         """Some say a reason with the first frame, or with each: it is told when the end shows which was the last."""
         if not event.reason:
+            self._finished.setdefault(event.choice, False)
             return
         choice = event.choice
         if event.raw or choice not in self._finishes:
@@ -311,7 +312,7 @@ class StreamParser:
             told = failed.message or f"{said} ({failed.raw or failed.reason})"
             self._error(Error(outcome, told, type=failed.raw), events)
             return
-        for choice in tuple(self._finished) or (0,):
+        for choice in sorted(self._finished) or (0,):
             self._finally(choice, events)
         events.append(event)
         self.done = True

@@ -71,7 +71,8 @@ class ToolCalls:
 
     def end_all(self, cut: bool) -> list[Event]:
         """Every call that is still open; `cut` when the stream failed, so that no argument is taken for whole."""
-        return [event for call in self._calls if call.open for event in call.close(self._choice, cut, self._parse)]
+        told = sorted(self._calls, key=lambda call: call.number)
+        return [event for call in told if call.open for event in call.close(self._choice, cut, self._parse)]
 
     def _count(self, call: ToolCall) -> None:
         if call.number < 0 and call.real:

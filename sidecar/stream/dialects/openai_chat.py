@@ -121,7 +121,7 @@ class _Decoder:
         events: list[Event] = []
         for choice in chunk.choices:
             self._spoken = self._spoken or (choice.delta is not None and choice.message is None)
-            if choice.message and (self._spoken or (self._named and chunk.object == "chat.completion")):
+            if choice.message and self._spoken:
                 choice.message = None  # MiniMax and others say all of it again at the end
             _choice(choice, events)
         self._beside(chunk, events)
@@ -177,8 +177,11 @@ def _choice(choice: _Choice, events: list[Event]) -> None:
         _messages(choice, index, events)
     if choice.usage:
         events.append(usage(choice.usage))
-    if raw := choice.finish_reason or _stop_reason(choice.stop_reason):
-        events.append(Finish(canonical(raw), raw, index))
+    raw = choice.finish_reason or _stop_reason(choice.stop_reason)
+    if raw and (reason := canonical(raw)):
+        events.append(Finish(reason, raw, index))
+    elif index and type(delta) is _Delta and delta.role:
+        events.append(Finish("", "", index))  # there is such a choice
 
 
 def _delta(delta: _Delta, index: int, events: list[Event]) -> None:

@@ -142,13 +142,14 @@ class _Chat:
         """Choices by turns, as each has its own words in order."""
         turns = [list(self._of(number, said)) for number, said in enumerate(self._said)]
         # a cut behind such a word looks like an end
-        self._paper.cut_from = 1 << 30 if self._finish == "early" or self._unfinished == "stop" else 0
+        if self._finish == "early" or self._unfinished == "stop":
+            self._paper.cut_from = 1 << 30
         together = self._dice.maybe("choices in one chunk")
         while any(turns):
             live = [turn for turn in turns if turn]
             if sum(map(len, live)) == 1:
                 self._paper.ends()
-            if self._chunks == 4 and self._finish == "early":
+            if self._chunks == 4 and self._finish == "early" and self._unfinished != "stop":
                 self._paper.cut_from = len(self._paper.frames)
             several = live if together and self._chance.random() < 0.5 else [self._chance.choice(live)]
             self._say([turn.pop(0) for turn in several])

@@ -37,6 +37,7 @@ class Paper:
         self.frames: list[bytes] = []
         self.ends_at: int | None = None
         self.cut_from = 0
+        self._says = 0
         self._dice = dice
         self._chance = dice.of("paper")
         self._named = named
@@ -56,6 +57,9 @@ class Paper:
     def say(self, said: Mapping[str, Any], name: str = "") -> None:
         self._between()
         self.frames.append(self.block(self.json(said), name))
+        self._says += 1
+        if self._alive != "none" and self._says == 2:
+            self.cut_from = max(self.cut_from, len(self.frames))  # before, its words could be an answer in plain text
 
     def json(self, said: Mapping[str, Any]) -> str:
         if self._blanks == "over several lines":
@@ -98,7 +102,7 @@ class Paper:
             self.frames = [body[: self._chance.randrange(least, len(body))]] if body else []
             truth = truth._replace(failed="")
         elif fate == "error":
-            self.frames = self.frames[: self._chance.randrange(ends_at + 1)]
+            self.frames = self.frames[: self._chance.randrange(min(self.cut_from, ends_at), ends_at + 1)]
             kind = self._dice.of("error").choice(list(errors))
             for each in errors[kind]:
                 self.frames.append(each if isinstance(each, bytes) else self.block(self.json(each[1]), each[0]))

@@ -39,7 +39,7 @@ def said(dice: Dice, choice: int = 0, distinct: bool = False) -> Said:
     kind = chance.choice(("text", "text", "text", "thought", "thought", "calls", "calls", "all", "refusal"))
     reasoning = pieces(chance) if kind in ("thought", "all") else []
     text = pieces(chance) if kind in ("text", "thought", "all") or chance.random() < 0.2 else []
-    refusal = [piece for piece in pieces(chance) if piece] if kind == "refusal" else []
+    refusal = pieces(chance) if kind == "refusal" else []
     calls = called(chance, choice, distinct) if kind in ("calls", "all") else []
     finish = "tool_calls" if calls else chance.choice(("stop", "stop", "stop", "length", "content_filter"))
     if calls and dice.maybe("arguments cut at the limit"):
@@ -51,7 +51,7 @@ def said(dice: Dice, choice: int = 0, distinct: bool = False) -> Said:
 
 
 def pieces(chance: Random) -> list[str]:
-    return [chance.choice(WORDS) for _ in range(chance.choice((1, 2, 3, 5, 8, 13)))]
+    return [chance.choice(WORDS) for _ in range(chance.choice((0, 1, 2, 4, 7, 12)))] + ["Ely"]
 
 
 def called(chance: Random, choice: int, distinct: bool) -> list[Call]:

@@ -147,7 +147,7 @@ class _Decoder:
     def _content_block_start(self, said: _Said) -> Iterable[Event]:
         block = said.content_block or _Block()
         self._spoken = True
-        events = self._content_block_stop(said) if said.index in self._inputs else []
+        events = self._content_block_stop(said)  # of the one before, where all have one index
         self._kinds[said.index] = block.type
         if whole := _input(block):
             self._inputs[said.index] = whole

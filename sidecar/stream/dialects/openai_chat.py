@@ -120,10 +120,11 @@ class _Decoder:
             return [failure.read(failed)] if failed else None
         events: list[Event] = []
         for choice in chunk.choices:
-            self._spoken = self._spoken or (choice.delta is not None and choice.message is None)
             if choice.message and self._spoken:
                 choice.message = None  # MiniMax and others say all of it again at the end
+            in_delta = choice.message is None
             _choice(choice, events)
+            self._spoken = self._spoken or (in_delta and bool(events))
         self._beside(chunk, events)
         if failed:
             # OpenRouter says finish_reason "error" in the frame that says which

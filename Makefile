@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 export PATH := $(abspath $(BIN)):$(PATH):/usr/sbin
 export PYTHON PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help demo test test-real lint fuzz bench lock clean
+.PHONY: help demo test test-real lint fuzz differential bench lock clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -33,6 +33,9 @@ lint: $(VENV)/development ## ruff and mypy
 
 fuzz: $(VENV)/development ## ten thousand mutations of every recorded stream and configuration
 	@SIDECAR_MUTATIONS=10000 python -m pytest -n 2 $(wildcard tests/*/test_mutations.py) $(ARGS)
+
+differential: $(VENV)/development ## ten thousand streams as servers vary them, read by the SDKs directly and through the sidecar
+	@python -m tests.differential $(ARGS)
 
 bench: $(VENV)/run-time ## CPU, delay and memory beside nginx and Envoy, into bench/results.md; BENCH_LITELLM=1, ARGS="--help"
 	@.ci/packages nginx strace gcc libc6-dev

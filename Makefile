@@ -35,7 +35,7 @@ fuzz: $(VENV)/development ## ten thousand mutations of every recorded stream and
 	@SIDECAR_MUTATIONS=10000 python -m pytest -n 2 $(wildcard tests/*/test_mutations.py) $(ARGS)
 
 differential: $(VENV)/development ## ten thousand streams as servers vary them, read by the SDKs directly and through the sidecar
-	@python -m tests.differential $(ARGS)
+	@SIDECAR_DIFFERENTIAL=10000 python -m pytest tests/differential $(ARGS)
 
 bench: $(VENV)/run-time ## CPU, delay and memory beside nginx and Envoy, into bench/results.md; BENCH_LITELLM=1, ARGS="--help"
 	@.ci/packages nginx strace gcc libc6-dev

@@ -4,11 +4,10 @@ import re
 from collections.abc import Iterator
 from itertools import cycle, islice
 from typing import Any
-from urllib.parse import unquote
 
 import msgspec
 
-Json = dict[str, Any]
+from sidecar.tools.asked import Json, results, tools, wish
 
 TEXT = (
     "Every token is a small promise. The model makes it, the network carries it, and somebody reads it while the "
@@ -80,7 +79,8 @@ class Ask(msgspec.Struct, frozen=True):
 
     def _text(self) -> Iterator[str]:
         size = int(self.switch("token-bytes") or 0)
-        words = [word.ljust(size, "x") for word in tokens_of(TEXT)]
+        told = results(self.body) if "repeat" in self.switches else None
+        words = [word.ljust(size, "x") for word in tokens_of(told or TEXT)]
         return islice(cycle(words), int(self.switch("tokens") or len(words)))
 
     def _reasoning(self) -> tuple[str, ...]:
@@ -95,13 +95,21 @@ class Ask(msgspec.Struct, frozen=True):
         return limit if isinstance(limit, int) else None
 
     def _calls(self) -> Iterator[Call]:
-        if self.body.get("tool_choice") == "none" or _has_result(self.body):
+        if self.body.get("tool_choice") == "none" or results(self.body) is not None:
             return
-        for index, tool in enumerate(islice(_tools(self.body), int(self.switch("calls") or 1))):
-            arguments = sample(tool.get("parameters") or tool.get("input_schema") or {"type": "object"})
+        for index, (name, arguments) in enumerate(self._wanted()):
             text = msgspec.json.encode(arguments).decode()
             fragments = tuple(text[at : at + 4] for at in range(0, len(text), 4))
-            yield Call(f"call_{self.number}_{index}", str(tool.get("name", "")), arguments, fragments)
+            yield Call(f"call_{self.number}_{index}", name, arguments, fragments)
+
+    def _wanted(self) -> Iterator[tuple[str, Json]]:
+        """The tools to call, each with its arguments: what the prompt wishes, else the first that are offered."""
+        if wished := wish(self.body):
+            yield wished
+            return
+        count = self.switch("calls")
+        for tool in islice(tools(self.body), 1 if count is None else int(count)):
+            yield str(tool.get("name", "")), sample(parameters(tool))
 
 
 def switches_of(text: str) -> dict[str, str]:
@@ -110,10 +118,9 @@ def switches_of(text: str) -> dict[str, str]:
     return {name.strip(): value.strip() for name, _, value in pairs if name}
 
 
-def model_in(path: str, body: Json) -> str:
-    """The model asked for, in the body or, for Gemini, in the path, switches and all."""
-    found = re.search(r"/models/([^/]+):\w+$", path)
-    return unquote(found[1]) if found else str(body.get("model") or "fake-mini")
+def parameters(tool: Json) -> Json:
+    """The schema of its arguments."""
+    return tool.get("parameters") or tool.get("input_schema") or {"type": "object"}
 
 
 def sample(schema: Json) -> Any:
@@ -126,18 +133,6 @@ def sample(schema: Json) -> Any:
     if kind == "array":
         return [sample(schema.get("items") or {})]
     return {"integer": 3, "number": 21.5, "boolean": True, "null": None}.get(kind, "Zürich")
-
-
-def _tools(body: Json) -> Iterator[Json]:
-    """Declared functions: OpenAI and Ollama nest each in `function`, Gemini lists them, Anthropic has them bare."""
-    for tool in body.get("tools") or []:
-        yield from tool.get("functionDeclarations") or [tool.get("function") or tool]
-
-
-def _has_result(body: Json) -> bool:
-    last = (body.get("messages") or body.get("contents") or [{}])[-1]
-    seen = msgspec.json.encode(last)
-    return last.get("role") == "tool" or b'"tool_result"' in seen or b'"functionResponse"' in seen
 
 
 def _enabled(thinking: Any) -> bool:

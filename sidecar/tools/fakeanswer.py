@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from sidecar.tools.dialogue import Ask, Json
+from sidecar.tools.asked import Json
+from sidecar.tools.dialogue import Ask
 from sidecar.tools.fakehttp import Connection
 from sidecar.tools.speakers.speaker import Speaker, compact
 

@@ -10,8 +10,10 @@ The header `x-fake: silence=2; cut-after=5`, or the same words after a `;` in th
     token-bytes=N  each of them so long                  eof-after=N    a clean end of the body after N tokens
     calls=N        call the first N tools, not one       cut-after=N    the connection closed after N tokens
     drop           the connection closed, no head        reset-after=N  the same with a TCP reset
+    repeat         say what the tools have said
 
-A model with `thinking` in its name reasons first; a request with tools is answered by a call of the first one.
+A model with `thinking` in its name reasons first; a request with tools is answered by a call of the first one, or of
+the one that its prompt asks for by a line that ends with `Call NAME with {"its": "arguments"}`.
 `GET /witness` tells what became of each request, `/v1/models` and `/health` what they always do.
 """
 
@@ -24,7 +26,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from sidecar.tools.dialogue import Ask, model_in, switches_of
+from sidecar.tools.asked import model_in
+from sidecar.tools.dialogue import Ask, switches_of
 from sidecar.tools.fakeanswer import JSON, Answer, Gap, Record, Tap
 from sidecar.tools.fakehttp import Connection, Request
 from sidecar.tools.speakers import speaker_of

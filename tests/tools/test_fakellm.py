@@ -116,6 +116,60 @@ def test_anthropic_calls_a_tool_in_fragments() -> None:
     assert sse(answer)[-2]["delta"]["stop_reason"] == "tool_use"
 
 
+def test_responses_numbers_its_events_and_says_all_again_at_the_end() -> None:
+    _, answer = within(told("/v1/responses", {"model": "m-thinking", "stream": True, "input": "?"}))
+    frames = sse(answer)
+    assert re.findall(r"^event: (.+)$", answer.decode(), re.M) == [frame["type"] for frame in frames]
+    assert [frame["sequence_number"] for frame in frames] == list(range(len(frames)))
+    deltas = [frame["delta"] for frame in frames if frame["type"] == "response.output_text.delta"]
+    reasoning, message = frames[-1]["response"]["output"]
+    assert "".join(deltas) == TEXT == message["content"][0]["text"]
+    assert reasoning["summary"][0]["text"] == THOUGHT and frames[-1]["type"] == "response.completed"
+
+
+def test_responses_calls_a_tool_in_fragments() -> None:
+    body = {"stream": True, "tools": [{"type": "function", **TOOL}]}
+    frames = sse(within(told("/v1/responses", body))[1])
+    parts = [frame["delta"] for frame in frames if frame["type"] == "response.function_call_arguments.delta"]
+    (call,) = frames[-1]["response"]["output"]
+    assert (
+        len(parts) > 3 and "".join(parts) == call["arguments"] and json.loads(call["arguments"]) == {"city": "Zürich"}
+    )
+    assert [frame["item"]["arguments"] for frame in frames if "item" in frame] == ["", call["arguments"]]
+
+
+SAID = {"role": "user", "content": [{"type": "tool_result", "content": [{"type": "text", "text": "fog"}]}]}
+RESULTS = {
+    "/v1/chat/completions": {"messages": [{"role": "tool", "content": "fog"}]},
+    "/v1/responses": {"input": [{"type": "function_call_output", "call_id": "c", "output": "fog"}]},
+    "/v1/messages": {"messages": [SAID]},
+    "/api/chat": {"messages": [{"role": "tool", "content": "fog"}]},
+    "/v1beta/models/m:streamGenerateContent": {
+        "contents": [{"role": "user", "parts": [{"functionResponse": {"name": "f", "response": {"output": "fog"}}}]}]
+    },
+}
+
+
+@pytest.mark.parametrize("path", RESULTS)
+def test_a_tools_result_is_repeated_when_asked_for(path: str) -> None:
+    asked = RESULTS[path] | {"stream": True, "tools": [{"type": "function", **TOOL}]}
+    assert b'"fog"' in within(told(path, asked, fake="repeat"))[1]
+    assert b"promise" in within(told(path, asked))[1]
+
+
+def test_a_prompt_names_the_tool_and_its_arguments() -> None:
+    prompt = 'Be quick.\nCall read with {"path": "a/b"}'
+    body = {"tools": [TOOL], "messages": [{"role": "user", "content": [{"type": "text", "text": prompt}]}]}
+    _, answer = within(told("/v1/messages", body))
+    (called,) = json.loads(answer)["content"]
+    assert (called["name"], called["input"]) == ("read", {"path": "a/b"})
+
+
+def test_no_tool_is_called_when_none_may_be() -> None:
+    body = {"stream": True, "tools": [{"type": "function", "function": TOOL}]}
+    assert b"tool_calls" not in within(told("/v1/chat/completions", body, fake="calls=0"))[1]
+
+
 @pytest.mark.parametrize("path", ["/api/chat", "/api/generate"])
 def test_ollama_streams_lines_by_default(path: str) -> None:
     head, answer = within(told(path, {"model": "m"}))

@@ -7,10 +7,12 @@ from sidecar.tools.speakers.gemini import Gemini
 from sidecar.tools.speakers.mixed import Mixed
 from sidecar.tools.speakers.ollama import Ollama
 from sidecar.tools.speakers.openai import OpenAI
+from sidecar.tools.speakers.responses import Responses
 from sidecar.tools.speakers.speaker import Speaker
 
 SPEAKERS: dict[str, Speaker] = {
     "/v1/chat/completions": OpenAI(),
+    "/v1/responses": Responses(),
     "/v1/messages": Anthropic(),
     "/api/chat": Ollama(),
     "/api/generate": Ollama(),

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from sidecar.tools.dialogue import Ask, Json, Speech
+from sidecar.tools.asked import Json
+from sidecar.tools.dialogue import Ask, Speech
 from sidecar.tools.speakers.speaker import SSE, Piece, compact
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from sidecar.tools.dialogue import Ask, Json, Speech
+from sidecar.tools.asked import Json
+from sidecar.tools.dialogue import Ask, Speech
 from sidecar.tools.speakers.speaker import Piece, compact
 
 

@@ -5,7 +5,8 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from sidecar.tools.dialogue import Ask, Json, Speech
+from sidecar.tools.asked import Json
+from sidecar.tools.dialogue import Ask, Speech
 
 SSE = "text/event-stream; charset=utf-8"
 

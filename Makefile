@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 export PATH := $(abspath $(BIN)):$(PATH):/usr/sbin
 export PYTHON PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help demo test test-real lint fuzz differential bench lock clean
+.PHONY: help demo test test-clients test-real lint fuzz differential bench lock clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -23,6 +23,10 @@ test: lint ## all that CI runs; TESTS=tests/stream/test_parser.py ARGS="-k name 
 
 # A file stays with one worker: what it starts, it starts once. Fewer than all tests are not worth two starts.
 BOTH_CORES = $(if $(filter tests,$(TESTS)),-n 2 --dist loadfile)
+
+test-clients: $(VENV)/development ## agents and libraries directly and through the sidecar: fetches their 2 GB once, 10 minutes
+	@.ci/packages golang-go
+	@SIDECAR_PROGRAMS=all python -m pytest -n 2 --dist loadgroup tests/clients/test_programs.py $(ARGS)
 
 test-real: $(VENV)/development ## the same answers directly and through the sidecar: REAL_OLLAMA=http://... REAL_OLLAMA_KILL=COMMAND ...
 	@python -m pytest tests/real/test_differential.py tests/real/test_engine_loss.py $(ARGS)

@@ -28,6 +28,7 @@ from sidecar.stream.events import (
     ToolCallEnd,
     Usage,
 )
+from sidecar.stream.finishes import Finishes
 from sidecar.stream.framing import Frame
 from sidecar.stream.reader import Reader
 from sidecar.stream.refrain import Refrain
@@ -40,12 +41,6 @@ from sidecar.stream.toolcalls import MAX_ARGUMENTS, MAX_CALLS, Parse, ToolCalls
 
 MAX_CHOICES = 128
 """Answers to one request, as many as OpenAI's API gives; beyond it the stream is malformed."""
-
-_FAILED = {
-    "error": ("upstream_error", "the backend finished with an error"),
-    "cancelled": ("stopped", "the answer was cancelled at the backend"),
-}
-"""Finish reasons of an answer that the model has not finished: the outcome, and what is told."""
 
 Parsed = tuple[list[Event], list[Frame]]
 
@@ -88,9 +83,8 @@ class StreamParser:
         self._refrain = None if think else Refrain()
         self._heard: list[str] | None = None  # where the dialect wants the words that only the refrain was asked for
         self._started = False
-        self._finished: dict[int, bool] = {}  # choice -> it said why it finished, and nothing since
-        self._finishes: dict[int, Finish] = {}  # the last that each said
-        self._early: dict[int, str] = {}  # choice -> its word that was said before its end
+        self._finishes = Finishes()
+        self._finished = self._finishes.over
         self._choices: Choices | None = Choices()
         self._frame_began = 0  # in the events
         self._tool_calls: dict[int, ToolCalls] = {}
@@ -109,7 +103,7 @@ class StreamParser:
 
     @property
     def finished(self) -> bool:
-        return bool(self._finished) and all(self._finished.values())
+        return self._finishes.all_over
 
     @property
     def has_ids(self) -> bool:
@@ -159,7 +153,7 @@ class StreamParser:
         return events, frames
 
     def _close(self, clean: bool, events: list[Event]) -> None:
-        told = self.finished and (clean or not self._early)
+        told = self.finished and (clean or not self._finishes.early)
         if told or (clean and self._ends_with_its_body()):
             self._emit(End(), events)
         else:
@@ -219,17 +213,11 @@ class StreamParser:
         self._error(Error("malformed", what), events)
 
     def _text(self, event: TextDelta | ReasoningDelta, events: list[Event]) -> None:
-        self._goes_on(event.choice)
+        self._finishes.goes_on(event.choice)
         if not self._thoughts or type(event) is not TextDelta or event.refusal:
             events.append(event)
         else:
             events += self._thoughts.split(event)
-
-    def _goes_on(self, choice: int) -> None:
-        """There is more of this choice: a word by which it had finished came too early."""
-        if self._finished.get(choice):
-            self._early[choice] = self._finishes[choice].raw
-        self._finished[choice] = False
 
     def _snapshot(self, event: TextSnapshot, events: list[Event]) -> None:
         self._snapshots = self._snapshots or Snapshots()
@@ -244,7 +232,7 @@ class StreamParser:
 
     def _tool_delta(self, event: ToolCallDelta, events: list[Event]) -> None:
         if event.name or event.arguments.strip():
-            self._goes_on(event.choice)
+            self._finishes.goes_on(event.choice)
         calls = self._tool_calls.get(event.choice)
         if calls is None:
             calls = self._tool_calls[event.choice] = ToolCalls(event.choice, self._parse)
@@ -270,22 +258,12 @@ class StreamParser:
         events.append(event)
 
     def _finish(self, event: Finish, events: list[Event]) -> None:
-        """Some say a reason with the first frame, or with each: it is told when the end shows which was the last."""
-        if not event.reason:
-            self._finished.setdefault(event.choice, False)
-            return
-        choice = event.choice
-        if event.raw or choice not in self._finishes:
-            self._finishes[choice] = event
-        self._finished[choice] = True
-        if choice in self._early:
-            more = any(isinstance(e, CONTENT) and e.choice == choice for e in events[self._frame_began :])
-            if event.raw != self._early[choice] or not more:
-                del self._early[choice]
+        here = events[self._frame_began :]
+        self._finishes.said(event, any(isinstance(e, CONTENT) and e.choice == event.choice for e in here))
 
     def _finally(self, choice: int, events: list[Event]) -> None:
-        """What a choice ends with: why it finished, by default because the model stopped."""
-        event = self._finishes.get(choice) or Finish("stop", "", choice)
+        """What a choice ends with."""
+        event = self._finishes.of(choice)
         events += self._thoughts.rest(choice) if self._thoughts else []
         calls = self._tool_calls.get(choice)
         if calls is not None:
@@ -295,7 +273,6 @@ class StreamParser:
                 event = Finish("tool_calls", event.raw, choice)
         if choice == 0:
             self.finish_reason = event.reason
-        self._finished[choice] = True
         events.append(event)
 
     def _error(self, event: Error, events: list[Event]) -> None:
@@ -306,11 +283,8 @@ class StreamParser:
         self.done = True
 
     def _end(self, event: End, events: list[Event]) -> None:
-        failed = next((finish for finish in self._finishes.values() if finish.reason in _FAILED), None)
-        if failed:
-            outcome, said = _FAILED[failed.reason]
-            told = failed.message or f"{said} ({failed.raw or failed.reason})"
-            self._error(Error(outcome, told, type=failed.raw), events)
+        if failed := self._finishes.failure():
+            self._error(failed, events)
             return
         for choice in sorted(self._finished) or (0,):
             self._finally(choice, events)

@@ -58,6 +58,7 @@ OTHERS = (
     "gradio/chat.sse",
     "koboldcpp/text.sse",
     "triton/text.sse",
+    "adk/text.sse",
     "cloudflare/text.sse",
     "writer-completions/text.sse",
     "homemade/content-then-done.sse",
@@ -114,8 +115,9 @@ class Stream:
         """The place of the longest frame that says text, and not that it was the last."""
         parser = self.parser()
         said = [(parser.feed(raw)[0], parser.finished) for raw in raws]
-        words = (at for at, (events, finished) in enumerate(said) if _text(events) and not finished)
-        return max(words, key=lambda at: (len(raws[at]), at))
+        words = [at for at, (events, finished) in enumerate(said) if _text(events) and not finished]
+        # the first, said twice, might be the beginning of what says all of the text so far
+        return max(words[1:] or words, key=lambda at: (len(raws[at]), at))
 
     def _tokens(self, count: int) -> tuple[list[bytes], list[bytes]]:
         """The frame with a number before its text, and with a line feed before that, each an object of its own as from

@@ -55,11 +55,14 @@ def test_the_answer_is_the_same(
     assert direct.usage and through == direct
 
 
+ENVELOPE = ("--header", "X-Stream-Format: envelope-v1")
+
+
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages"])
 def test_the_envelope_says_the_same(path: str, llama: str, sidecar: str) -> None:
     body = openai_body(Question("tiny"))
     direct = said(CLIENTS["curl"](llama, Question("tiny")))
-    *chunks, complete = curled(sidecar + path, body)
+    *chunks, complete = curled(sidecar + path, body, *ENVELOPE)
     assert chunks == [
         {"type": "chunk", "data": {"content": word, "index": index}}
         for index, word in enumerate(["Yes,", " that", " is", " quite", " so."])
@@ -86,7 +89,7 @@ def busy(llama: str) -> int:
 def test_an_error_inside_a_stream_becomes_the_last_frame(path: str, crowded: SidecarProcess) -> None:
     bodies = [openai_body(Question(f"{path} {number}", ENDLESS, more={"max_tokens": 9999})) for number in (1, 2)]
     url = crowded.url + path
-    with closing(curled(url, bodies[0])) as first, closing(curled(url, bodies[1])) as second:
+    with closing(curled(url, bodies[0], *ENVELOPE)) as first, closing(curled(url, bodies[1], *ENVELOPE)) as second:
         next(first), next(second)
         for frames in (list(first), list(second)):
             assert {frame["type"] for frame in frames[:-1]} == {"chunk"}

@@ -106,7 +106,7 @@ class _Decoder:
     def _rest(self, kind: str, said: Any) -> Iterable[Event] | None:
         index = pointers.count(said, "/output_index")
         match kind:
-            case "response.created" | "response.queued":
+            case "response.created" | "response.queued" | "response.in_progress":
                 return [Start(pointers.text(said, "/response/model"), pointers.text(said, "/response/id"))]
             case "response.output_item.added":
                 return self._added(said.get("item"), index)

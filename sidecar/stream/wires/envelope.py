@@ -44,7 +44,7 @@ class _Choice:
         self.chunks = 0
         self.size = 0
         self.text = bytearray()  # as a list of words it takes 16 times its length
-        self.tool_calls: list[dict[str, Any]] = []
+        self.tool_calls: dict[int, dict[str, Any]] = {}  # by number: one may end before the one that began first
         self.finish_reason = ""
 
     def keep(self, text: str) -> None:
@@ -59,7 +59,8 @@ class _Choice:
         final: dict[str, Any] = {"final_response": self.text.decode()}
         if self.size > MAX_FINAL:
             final = {"final_response_omitted": True}
-        return {**final, "finish_reason": self.finish_reason or "stop", **of_all, "tool_calls": self.tool_calls}
+        calls = [call for _, call in sorted(self.tool_calls.items())]
+        return {**final, "finish_reason": self.finish_reason or "stop", **of_all, "tool_calls": calls}
 
 
 class EnvelopeV1:
@@ -145,7 +146,7 @@ class EnvelopeV1:
         call: dict[str, Any] = {"id": event.id, "name": event.name, "arguments": event.arguments}
         if event.invalid:
             call |= {"arguments": None, "arguments_text": event.arguments_text, "invalid": True}
-        self._choice(event.choice).tool_calls.append(call)
+        self._choice(event.choice).tool_calls[event.index or 0] = call
         out.append(self._called(call, {"choice": event.choice} if event.choice else {}))
 
     def _called(self, call: dict[str, Any], choice: dict[str, int]) -> bytes:

@@ -1,4 +1,4 @@
-"""OpenAI's SDK for Go in a program of ours, built once for each of its two versions and kept in `.cache/go`."""
+"""Go's libraries in programs of ours, built once and kept in `.cache/go`."""
 
 import json
 import os
@@ -9,16 +9,18 @@ from pathlib import Path
 
 from tests.tools import alone, lacking, require
 
-SOURCES = Path(__file__).with_name("go")
+SOURCES = Path(__file__).parent
 TOOLCHAIN = "1.26.8"
-VERSIONS = {"openai-go": "go.mod", "openai-go-before-3.43": "before.mod"}
-"""Client to the module file it is built by."""
+VERSIONS = {"openai-go": "go/go.mod", "openai-go-before-3.43": "go/before.mod"}
+"""OpenAI's SDK: client to the module file it is built by."""
+
+MODULES = VERSIONS | {"client-programs": "programs/go/go.mod"}
 
 
 def program(name: str) -> Path:
-    """The executable of that client."""
-    module = SOURCES / VERSIONS[name]
-    sources = (SOURCES / "main.go", module, module.with_suffix(".sum"))
+    """The executable of that module."""
+    module = SOURCES / MODULES[name]
+    sources = (*module.parent.glob("*.go"), module, module.with_suffix(".sum"))
     with alone("go") as cache:
         made = cache / name
         if not made.exists() or made.stat().st_mtime < max(source.stat().st_mtime for source in sources):
@@ -27,11 +29,11 @@ def program(name: str) -> Path:
 
 
 def build(module: Path, made: Path) -> None:
-    """Unoptimised and without C: a minute of CPU for the SDK alone, which optimised is two."""
+    """Unoptimised and without C: a minute of CPU for OpenAI's SDK alone, which optimised is two."""
     quick = ["-gcflags=all=-N -l", "-ldflags=-s -w", "-buildvcs=false"]
     command = [str(compiler(made.parent)), "build", f"-modfile={module.name}", *quick, "-o", str(made), "."]
     settings = {"CGO_ENABLED": "0", "GOFLAGS": ""}
-    run = subprocess.run(command, cwd=SOURCES, env=os.environ | settings, capture_output=True, text=True)
+    run = subprocess.run(command, cwd=module.parent, env=os.environ | settings, capture_output=True, text=True)
     if run.returncode:
         lacking(f"{made.name} from the Go module proxy", run.stderr)
 

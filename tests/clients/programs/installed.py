@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.tools import alone, lacking, require
 
 SOURCES = Path(__file__).parent
@@ -40,6 +42,33 @@ def python() -> Path:
     return program
 
 
+def rust() -> Path:
+    """The program around Rust's libraries."""
+    cargo = found("cargo")
+    folder = SOURCES / "rust"
+    with alone("clients-rust") as target:
+        run([cargo, "build", "--quiet", "--locked", "--target-dir", str(target)], folder)
+    return target / "debug" / "client-programs"
+
+
+def java() -> tuple[str, Path]:
+    """A Java and the folder with its libraries; it compiles the program itself."""
+    program, maven = found("java"), found("mvn")
+    lock = SOURCES / "java" / "pom.xml"
+    with alone("clients-java") as folder:
+        if not current(folder, lock):
+            shutil.rmtree(folder / "lib", ignore_errors=True)
+            goal = ["dependency:copy-dependencies", f"-DoutputDirectory={folder / 'lib'}"]
+            run([maven, "--quiet", "--batch-mode", "--file", str(lock), *goal], folder)
+            done(folder, lock)
+    return program, folder / "lib"
+
+
+def found(tool: str) -> str:
+    """A tool of a language that is asked for only where it is."""
+    return shutil.which(tool) or pytest.skip(f"{tool} is not here")
+
+
 def current(folder: Path, *sources: Path) -> bool:
     """Whether that folder was made of these files as they are now."""
     made = folder / ".made-of"
@@ -51,7 +80,7 @@ def done(folder: Path, *sources: Path) -> None:
     (folder / ".made-of").write_bytes(b"".join(source.read_bytes() for source in sources))
 
 
-def run(command: list[str], folder: Path, **env: str) -> None:
+def run(command: list[str], folder: Path) -> None:
     """One step of an installation; without it the tests with its programs are not to be had."""
     step = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if step.returncode:

@@ -33,13 +33,17 @@ class Told(NamedTuple):
 
 
 class Program(NamedTuple):
-    """`ask` has all the questions answered in turn; `deceived` are the faults that it takes for an end when it talks to
-    the backend itself; `wish` is the prompt by which it uses a tool."""
+    """`ask` has all the questions answered in turn; `wish` is the prompt by which it uses a tool, empty where it knows
+    none; `deceived` are the faults that it takes for an end when it talks to the backend itself."""
 
     ask: Callable[[Sequence[Question]], list[Told]]
     wish: str = "What is the weather?"
     deceived: frozenset[str] = frozenset()
     quick: bool = False
+
+    def knows(self, scenario: str) -> bool:
+        """Whether it can be asked that."""
+        return scenario != "tool" or bool(self.wish)
 
 
 def library(command: Callable[[], list[str]], **more: Any) -> Program:

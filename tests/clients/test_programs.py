@@ -25,7 +25,7 @@ FAULTS = {"cut": "calls=0;cut-after=5", "error": "calls=0;error-after=5", "stall
 
 WANTED = {"plain": TEXT, "silence": "Every token is a small promise."}
 OUTCOMES = {"cut": "truncated", "error": "upstream_error", "stall": "stalled"}
-QUICK = (True, False) if os.environ.get("SIDECAR_PROGRAMS") == "all" else (True,)
+QUICK = {"all": (True, False), "quick": (True,)}.get(os.environ.get("SIDECAR_PROGRAMS", ""), ())
 
 
 class Answer(NamedTuple):

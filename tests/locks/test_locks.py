@@ -20,6 +20,9 @@ SYSTEMS: dict[str, Place] = {
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 
 
+NPM_LOCKS = [*ROOT.glob("tests/clients/*/package-lock.json"), *ROOT.glob("tests/clients/*/*/package-lock.json")]
+
+
 def place(python: str, system: str) -> Place:
     return SYSTEMS[system] | {"python_version": python, "python_full_version": f"{python}.0"}
 
@@ -64,7 +67,7 @@ def test_a_lock_is_installed_as_it_is(file: str) -> None:
     assert [call for call in calls if not {"--no-deps", "--require-hashes"} <= set(call.split())] == []
 
 
-@pytest.mark.parametrize("file", sorted(ROOT.glob("tests/*/*/package-lock.json")), ids=lambda file: file.parent.name)
+@pytest.mark.parametrize("file", NPM_LOCKS, ids=lambda file: file.parent.name)
 def test_what_npm_brings_is_known_by_its_hash_and_by_no_host(file: Path) -> None:
     """npm writes the address of the registry that it was told to use, which others may not reach."""
     packages = json.loads(file.read_text())["packages"].items()

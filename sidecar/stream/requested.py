@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from sidecar.stream import pointers
 from sidecar.stream.events import Event, ToolCallDelta, ToolCallEnd
 
 _NOTHING = ("", "{}", "null")
@@ -40,6 +41,10 @@ class _Call:
         """Its arguments so far; empty where they only stand for those to come."""
         told = "".join(self._told)
         return "" if told.strip() in _NOTHING and not self.free else told
+
+    def is_whole(self) -> bool:
+        told = self.told()
+        return bool(told) if self.free else pointers.read(told) is not None
 
     def add(self, words: str) -> Event:
         """A piece of its arguments; of free text, a piece of `{"input": text}`."""
@@ -141,8 +146,8 @@ class Requested:
         yield from self._named(call, said)
         whole = said.arguments or ("" if call.told() else call.announced)
         yield from call.rest(whole)
-        if not whole and not call.told() and not last:
-            return  # the answer's last word may still have them
+        if not whole and not last and not call.is_whole():
+            return  # the answer's last word may still have them, or their tail
         yield from call.close()
         call.ended = True
         self._live.remove(call)

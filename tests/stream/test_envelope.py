@@ -135,6 +135,11 @@ def test_a_last_word(events: list[Event], line: str) -> None:
     frames(encoded(*events))
 
 
+def test_calls_are_in_their_order_whichever_ended_first() -> None:
+    said = last(*(ToolCallEnd(n, f"c{n}", "f", {}, "{}") for n in (2, 0, 1)), STOP, End())
+    assert [call["id"] for call in said["tool_calls"]] == ["c0", "c1", "c2"]
+
+
 @pytest.mark.parametrize("event", [Start("m", "1"), ToolCallDelta(0, "c", "f", "{"), Usage(1), STOP, TextSnapshot("a")])
 def test_what_is_told_later_says_nothing_now(event: Event) -> None:
     assert encoded(event) == b""

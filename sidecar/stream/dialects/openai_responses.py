@@ -147,7 +147,9 @@ class _Decoder:
         self._said.begin(index)
         kind = items.kind_of(item)
         if kind in items.CALLS:
-            return self._requested.added(items.call(item, index))
+            said = items.call(item, index)
+            # an item's own id stands for its call's only where that is never told
+            return self._requested.added(said if pointers.text(item, "/call_id") else said._replace(id=""))
         if kind in ("message", "reasoning", ""):
             return []
         return [Status("server_tool", {"id": pointers.text(item, "/id"), "name": kind})]

@@ -233,7 +233,8 @@ class Cycle:
         elif not self.bodiless and not self.old:
             lines.append(b"transfer-encoding: chunked")
         if not self.keep_alive:
-            lines.append(b"connection: close")
+            upgrade = b", Upgrade" if connection.lower() == b"upgrade" else b""
+            lines.append(b"connection: close" + upgrade)
         elif connection:
             lines.append(b"connection: " + connection)
         return lines

@@ -126,6 +126,12 @@ def plain(answer: list[Header], own: list[Header]) -> list[Header]:
     return out + [(name, value) for name, value in own if name not in names or name == b"vary"]
 
 
+def wanted(answer: list[Header]) -> list[Header]:
+    """The protocol that a backend's own 426 wants, which it must say (RFC 9110, 15.5.22)."""
+    named = [header for header in answer if header[0] == b"upgrade"]
+    return [*named, (b"connection", b"Upgrade")] if named else []
+
+
 def on_stream(
     answer: list[Header], own: list[Header], policy: Policy, format: str, content_type: bytes | None
 ) -> list[Header]:

@@ -120,7 +120,8 @@ class Reply:
         """All of an answer's own bytes, with those that were `read` of it."""
         downstream = self.downstream
         self.streaming = self.can_open = False
-        await downstream.start(answer.status, headers.plain(answer.headers, self._own_headers()))
+        wanted = headers.wanted(answer.headers) if answer.status == 426 else []
+        await downstream.start(answer.status, headers.plain(answer.headers, self._own_headers()) + wanted)
         if read:
             await downstream.write(read)
         while chunk := await answer.read():

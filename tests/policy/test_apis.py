@@ -12,6 +12,9 @@ KNOWN = [
         "/v1/projects/p/publishers/google/models/m:generateContent",
     ),
     *("/model/m/converse-stream", "/model/m/invoke-with-response-stream", "/generate_stream", "/v1/chat-messages"),
+    *("/api/pull", "/api/push", "/api/create", "/v1/responses/resp_1", "/v1/images/generations", "/v1/audio/speech"),
+    *("/v1/complete", "/v1/sessions/s/events/stream", "/v1/sessions/s/threads/t/stream"),
+    *("/gradio_api/queue/data", "/gradio_api/call/predict/e"),
     *("/api/extra/generate/stream", "/api/v1/services/aigc/text-generation/generation", "/v1/audio/transcriptions"),
 ]
 SHARED = [
@@ -24,6 +27,7 @@ SHARED = [
     ("/v1/threads/t/runs", "openai-assistants"),
 ]
 UNKNOWN = ["/", "/ask", "/chat", "/stream", "/v1/x", "/api/ask", "/messages", "/v1/chat/completions/x", "/completions2"]
+UNKNOWN += ["/responses/a/b", "/gradio_api/call/e", "/v1/sessions/s/stream", "/pull"]
 
 
 @pytest.mark.parametrize("path", KNOWN)

@@ -59,11 +59,18 @@ async def test_other_upgrades_are_refused_with_a_hint(asked: bytes) -> None:
 
 async def test_a_backend_s_own_426_passes() -> None:
     async def refuse(talk: Talk) -> None:
-        await talk.send(answer(b"use h3", "text/plain", "X-Own: a", status=426))
+        await talk.send(answer(b"use h3", "text/plain", "X-Own: a", "Connection: Upgrade", "Upgrade: h3", status=426))
 
     async with House(refuse) as house:
         reply = await house.ask(request("GET", "/chat"))
         assert (reply.status, reply.body, reply.get("x-own")) == (426, b"use h3", "a")
+        assert (reply.all("upgrade"), reply.all("connection")) == (["h3"], ["Upgrade"])
+
+
+async def test_a_426_on_a_connection_that_closes_still_names_its_option() -> None:
+    async with House(echo) as house:
+        reply = await house.ask(WEBSOCKET.replace(b"Connection: Upgrade", b"Connection: Upgrade, close"))
+        assert (reply.status, reply.all("connection")) == (426, ["close, Upgrade"])
 
 
 async def test_a_connection_that_was_not_upgraded_serves_on() -> None:

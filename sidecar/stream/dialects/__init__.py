@@ -9,8 +9,8 @@ To add one, say `foo-chat`:
        def decoder(): ...              # -> decode(frame) for one stream: its events, or None for "not mine"
 
    and where a client may speak it too (so that a passed-through stream can be pinged and can end in an error):
-   `PATHS` (endings of request paths that are its API's; `SHARED_PATHS`: such as home-made endpoints have, too;
-   `speaks(path, query)` where more than the path tells that it is spoken), `PING` and `error_frame(error,
+   `PATHS` (endings of request paths that are its API's, `*` is one segment; `SHARED_PATHS`: such as home-made endpoints
+   have, too; `speaks(path, query)` where more than the path tells that it is spoken), `PING` and `error_frame(error,
    so_far)`, both bytes.
    `ENDS_OPEN = True`: it has no end mark. `REFRAIN = ()`: its decoder keeps nothing of a frame of text, so that one
    with other words need not be decoded (`stream/refrain.py`); in it are the keys that the decoder never reads and whose
@@ -24,6 +24,7 @@ A decoder may send tool calls in any shape that `events.ToolCallDelta` allows, r
 judge whether the stream is whole: the parser does.
 """
 
+import re
 from collections.abc import Callable, Iterable
 from functools import cache
 from importlib import import_module
@@ -121,19 +122,29 @@ def of_path(path: str, query: str = "") -> str:
     """The dialect that a client speaks who asks for this path; empty where the path does not tell."""
     for name in ORDER:
         speaks = getattr(load(name), "speaks", None)
-        if speaks(path, query) if speaks else path.endswith(_paths(name, "PATHS") + _paths(name, "SHARED_PATHS")):
+        if speaks(path, query) if speaks else (_ends(path, name, "PATHS") or _ends(path, name, "SHARED_PATHS")):
             return name
     return ""
 
 
 def apis(path: str) -> tuple[list[str], list[str]]:
     """The dialects whose API's path this is; and those whose it may be, and a home-made one's as well."""
-    sure = [name for name in ORDER if path.endswith(_paths(name, "PATHS"))]
-    return sure, [name for name in ORDER if path.endswith(_paths(name, "SHARED_PATHS"))]
+    sure = [name for name in ORDER if _ends(path, name, "PATHS")]
+    return sure, [name for name in ORDER if _ends(path, name, "SHARED_PATHS")]
 
 
-def _paths(name: str, kind: str) -> tuple[str, ...]:
-    return getattr(load(name), kind, ())
+def _ends(path: str, name: str, kind: str) -> bool:
+    plain, starred = _endings(name, kind)
+    return path.endswith(plain) or bool(starred and starred.search(path))
+
+
+@cache
+def _endings(name: str, kind: str) -> tuple[tuple[str, ...], re.Pattern[str] | None]:
+    """The endings of a dialect's paths, and those with a `*`, which is one segment."""
+    endings: tuple[str, ...] = getattr(load(name), kind, ())
+    starred = "|".join(re.escape(ending).replace(r"\*", "[^/]+") for ending in endings if "*" in ending)
+    plain = tuple(ending for ending in endings if "*" not in ending)
+    return plain, re.compile(rf"(?:{starred})\Z") if starred else None
 
 
 def ends_open(name: str) -> bool:

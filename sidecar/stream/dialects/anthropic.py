@@ -29,7 +29,7 @@ from sidecar.stream.pointers import number
 from sidecar.stream.reasons import canonical
 from sidecar.stream.sofar import SoFar
 
-PATHS = ("/v1/messages",)
+PATHS = ("/v1/messages", "/v1/complete", "/v1/sessions/*/events/stream", "/v1/sessions/*/threads/*/stream")
 PING = b'event: ping\ndata: {"type": "ping"}\n\n'
 REFRAIN: tuple[str, ...] = ()
 

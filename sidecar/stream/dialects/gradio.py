@@ -15,6 +15,7 @@ from sidecar.stream.events import End, Event, Extension, Finish, Status, TextSna
 from sidecar.stream.framing import Frame
 from sidecar.stream.growth import Growth
 
+PATHS = ("/queue/data", "/gradio_api/call/*/*")
 PING = b": ping\n\n"
 
 _WAITING = ("estimation", "process_starts", "progress", "log", "send_hash", "send_data")

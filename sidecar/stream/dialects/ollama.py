@@ -34,7 +34,7 @@ _STEPS = (
     *("pulling ", "pushing ", "retrieving manifest", "transferring ", "reading model", "using existing layer"),
     *("creating model", "creating new layer", "parsing modelfile", "parsing GGUF", "gathering model", "converting "),
 )
-PATHS = ("/api/chat", "/api/generate")
+PATHS = ("/api/chat", "/api/generate", "/api/pull", "/api/push", "/api/create")
 REFRAIN = ("created_at",)
 
 

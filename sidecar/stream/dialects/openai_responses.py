@@ -20,7 +20,7 @@ from sidecar.stream.requested import Item, Requested
 from sidecar.stream.said import ANSWER, ITEM, PART, TEXT, Once, Said
 from sidecar.stream.sofar import SoFar
 
-PATHS = ("/responses",)
+PATHS = ("/responses", "/responses/*")
 PING = b": ping\n\n"
 REFRAIN = ("obfuscation", "sequence_number")
 

@@ -13,7 +13,10 @@ from sidecar.stream.dialects import Decode
 from sidecar.stream.events import End, Event, Extension, Finish, TextDelta
 from sidecar.stream.framing import Frame
 
-PATHS = ("/audio/transcriptions", "/audio/translations")
+PATHS = (
+    *("/audio/transcriptions", "/audio/translations"),
+    *("/audio/speech", "/images/generations", "/images/edits"),  # typed alike, without words
+)
 PING = b": ping\n\n"
 
 

@@ -30,6 +30,7 @@ class Growth:
     def __init__(self, presumed: bool, cumulative: bool = False) -> None:
         self.incremental = False
         self.cumulative = self._proven = cumulative
+        self.waits = False  # whether a part of what came is not delivered
         self._presumed = presumed
         self._said = ""  # what was delivered
         self._whole = ""  # the last piece
@@ -39,11 +40,6 @@ class Growth:
         self._tokens: int | None = None
         self._first = (0, 0)  # tokens and bytes at the first piece
         self._longest = 0
-
-    @property
-    def waits(self) -> bool:
-        """Whether a part of what came is not delivered."""
-        return len(self._joined) > len(self._said) or (self._whole[-1:] == LOST and self._whole != self._said)
 
     @property
     def size(self) -> int:
@@ -87,6 +83,7 @@ class Growth:
         if not self.incremental and self._whole.rstrip(LOST) == self._said:
             fresh += self._whole[len(self._said) :]
             self._said = self._whole
+        self.waits = False
         return fresh
 
     def _weigh(self, text: str, tokens: int | None) -> None:
@@ -126,26 +123,35 @@ class Growth:
         said = len(self._said)
         if self.incremental:
             fresh = self._joined[said:]
-            self._said = self._whole = self._joined = ""
+            self._forget()
             return fresh
         if self.cumulative:
             self._joined = ""
             return self._next(self._whole)
         both = _shared(self._whole.rstrip(LOST), self._joined)
         self._said = self._joined[: max(both, said)]
+        self.waits = len(self._joined) > len(self._said)
         return self._said[said:]
+
+    def _forget(self) -> None:
+        self.waits = False
+        self._said = self._whole = self._joined = ""
 
     def _next(self, text: str) -> str:
         """What is new in the text so far."""
         self._whole, so_far, said = text, text.rstrip(LOST), self._said
+        self.waits = len(so_far) < len(text)
+        if so_far.startswith(said):
+            self._said = so_far
+            return so_far[len(said) :]
         if said.startswith(so_far):
             return ""
-        if not so_far.startswith(said) and not self._proven:
-            self.incremental = True
-            self._said = self._whole = ""
-            return text
-        self._said = so_far
-        return so_far[len(said) :] if so_far.startswith(said) else _rewritten(said, so_far)
+        if self._proven:
+            self._said = so_far
+            return _rewritten(said, so_far)
+        self.incremental = True
+        self._forget()
+        return text
 
 
 def _weight(before: str, after: str) -> int:

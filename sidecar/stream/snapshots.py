@@ -16,6 +16,7 @@ class Snapshots:
         self._texts: dict[tuple[int, bool], Growth] = {}  # choice, whether it is reasoning
         self.wait = False  # whether a part of what came is not delivered
         self.over = False  # whether more is kept than may be
+        self._longest = 0
 
     def fresh(self, event: TextSnapshot) -> Deltas:
         """What may be delivered now; where a choice goes on to say something else, what it said before comes first."""
@@ -23,12 +24,14 @@ class Snapshots:
         growth = self._texts.get(key)
         if growth is None:
             growth = self._texts[key] = event.growth or Growth(True)
-        if growth.incremental and not self.wait:
-            return _delta(key, event.text)
         deltas = self.rest(event.choice, but=key) if self.wait and event.text else []
         deltas += _delta(key, growth.fresh(event.text, event.tokens, event.unseen))
-        self.wait = any(text.waits for text in self._texts.values())
-        self.over = sum(text.size for text in self._texts.values()) > MAX_SNAPSHOTS
+        if self.wait or growth.waits:
+            self.wait = any(text.waits for text in self._texts.values())
+        if len(event.text) > self._longest:
+            self._longest = len(event.text)
+        if self._longest * len(self._texts) > MAX_SNAPSHOTS:
+            self.over = sum(text.size for text in self._texts.values()) > MAX_SNAPSHOTS
         return deltas
 
     def rest(self, choice: int | None = None, but: tuple[int, bool] | None = None) -> Deltas:

@@ -144,12 +144,12 @@ async def test_mcp_s_older_transport_passes_untouched(format: str) -> None:
         await go.wait()
         await talk.send(chunk(told) + END)
 
-    patience = "timeouts: { first_token: 50ms, idle: 50ms }, ping: 20ms"
+    patience = "timeouts: { first_token: 500ms, idle: 500ms }, ping: 20ms, open_after: 0"
     async with House(script, f"defaults: {{ format: {format}, {patience} }}") as house, house.client() as client:
         await client.send(asking("GET", "/sse", None, "Accept: text/event-stream"))
         await client.until(MCP)
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.2):
+            async with asyncio.timeout(0.7):
                 await client.more()
         go.set()
         reply = await client.reply()
